@@ -1,0 +1,30 @@
+import Glibc
+
+/// The one lock of the product. `Synchronization.Mutex` would do, but ThreadSanitizer does not see its futex calls
+/// on Linux and reports every correct use; it does see pthread's.
+@safe
+package final class Lock<State>: @unchecked Sendable {  // Safe because `state` is touched only between lock and unlock.
+    private var state: State
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+
+    package init(_ state: consuming sending State) {
+        self.state = state
+        unsafe mutex = .allocate(capacity: 1)
+        unsafe pthread_mutex_init(mutex, nil)
+    }
+
+    deinit {
+        unsafe pthread_mutex_destroy(mutex)
+        unsafe mutex.deallocate()
+    }
+
+    package func lock() { unsafe pthread_mutex_lock(mutex) }
+    package func unlock() { unsafe pthread_mutex_unlock(mutex) }
+
+    /// Runs `body` alone. It must not block, and must not take another lock.
+    package func withLock<R, E: Error>(_ body: (inout State) throws(E) -> sending R) throws(E) -> sending R {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return try body(&state)
+    }
+}

@@ -1,0 +1,116 @@
+/// What the meters of one or several loops said at one moment.
+public struct MeterSnapshot: Sendable {
+    public struct Label: Sendable, Equatable {
+        public let name: String
+        public let value: String
+    }
+    public enum Value: Sendable, Equatable { case number(Double), histogram(HistogramSnapshot) }
+    public struct Series: Sendable {
+        public let labels: [Label]
+        public internal(set) var value: Value
+    }
+    public struct Family: Sendable {
+        public let name: String
+        public let help: String
+        public let kind: MeterKind
+        public internal(set) var series: [Series]
+    }
+    public private(set) var families: [Family]
+
+    public init(families: [Family] = []) { self.families = families }
+
+    /// Adds another loop's values: equal names and labels become one series.
+    public mutating func add(_ other: MeterSnapshot) {
+        for family in other.families {
+            guard let known = families.firstIndex(where: { $0.name == family.name }) else {
+                families.append(family)
+                continue
+            }
+            for series in family.series { families[known].add(series) }
+        }
+    }
+
+    /// The value of one series, for tests and status pages.
+    public func number(_ name: String, labels: [Label] = []) -> Double? {
+        guard case .number(let number)? = series(name, labels)?.value else { return nil }
+        return number
+    }
+    public func histogram(_ name: String, labels: [Label] = []) -> HistogramSnapshot? {
+        guard case .histogram(let histogram)? = series(name, labels)?.value else { return nil }
+        return histogram
+    }
+    private func series(_ name: String, _ labels: [Label]) -> Series? {
+        families.first { $0.name == name }?.series.first { $0.labels == labels }
+    }
+
+    /// The text format that Prometheus scrapes.
+    public var prometheusText: String {
+        var text = ""
+        for family in families {
+            text += "# HELP \(family.name) \(Self.escape(family.help, quotes: false))\n# TYPE \(family.name) \(family.kind)\n"
+            for series in family.series {
+                switch series.value {
+                case .number(let number): Self.line(&text, family.name, series.labels, Self.format(number))
+                case .histogram(let histogram): Self.lines(&text, family.name, series.labels, histogram)
+                }
+            }
+        }
+        return text
+    }
+
+    private static func lines(_ text: inout String, _ name: String, _ labels: [Label], _ histogram: HistogramSnapshot) {
+        var seen: UInt64 = 0
+        for index in histogram.counts.indices {
+            seen += histogram.counts[index]
+            guard index % 4 == 3 else { continue }  // One line per doubling.
+            let bound = Double(Histogram.upperBound(index)) / 1e9
+            line(&text, name + "_bucket", labels + [Label(name: "le", value: format(bound))], "\(seen)")
+        }
+        line(&text, name + "_bucket", labels + [Label(name: "le", value: "+Inf")], "\(seen)")
+        line(&text, name + "_sum", labels, format(Double(histogram.sum) / 1e9))
+        line(&text, name + "_count", labels, "\(seen)")
+    }
+
+    private static func line(_ text: inout String, _ name: String, _ labels: [Label], _ value: String) {
+        text += name
+        if !labels.isEmpty {
+            text += "{" + labels.map { "\($0.name)=\"\(escape($0.value, quotes: true))\"" }.joined(separator: ",") + "}"
+        }
+        text += " \(value)\n"
+    }
+
+    private static func format(_ number: Double) -> String {
+        if let whole = Int64(exactly: number) { return "\(whole)" }
+        return number.isNaN ? "NaN" : number == .infinity ? "+Inf" : number == -.infinity ? "-Inf" : "\(number)"
+    }
+
+    private static func escape(_ text: String, quotes: Bool) -> String {
+        var escaped = ""
+        for character in text.unicodeScalars {
+            switch character {
+            case "\\": escaped += "\\\\"
+            case "\n": escaped += "\\n"
+            case "\"" where quotes: escaped += "\\\""
+            default: escaped.unicodeScalars.append(character)
+            }
+        }
+        return escaped
+    }
+}
+
+extension MeterSnapshot.Family {
+    mutating func add(_ other: MeterSnapshot.Series) {
+        guard let known = series.firstIndex(where: { $0.labels == other.labels }) else {
+            series.append(other)
+            return
+        }
+        switch (series[known].value, other.value) {
+        case (.number(let a), .number(let b)): series[known].value = .number(a + b)
+        case (.histogram(var a), .histogram(let b)):
+            a.add(b)
+            series[known].value = .histogram(a)
+        case (.number, .histogram), (.histogram, .number):
+            preconditionFailure("meter \(name) is two different things on two loops")
+        }
+    }
+}

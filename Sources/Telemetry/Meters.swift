@@ -1,0 +1,101 @@
+/// A number that only grows. Plain: it belongs to one loop, and an exporter gets a snapshot made there.
+public final class Counter {
+    public private(set) var value: UInt64 = 0
+    init() {}
+    public func add(_ amount: UInt64) { value &+= amount }
+}
+
+/// A number that goes up and down.
+public final class Gauge {
+    public private(set) var value: Int64 = 0
+    init() {}
+    public func set(_ value: Int64) { self.value = value }
+    public func add(_ amount: Int64) { value &+= amount }
+}
+
+/// The meters of one loop. Asking for a name and labels again gives the same meter.
+public final class Meters {
+    public typealias Labels = [(name: String, value: String)]
+
+    private enum Cell { case counter(Counter), gauge(Gauge), histogram(Histogram), read(kind: MeterKind, () -> Double) }
+    private struct Series {
+        let labels: Labels
+        let cell: Cell
+    }
+    private struct Family {
+        let name: String
+        let help: String
+        let kind: MeterKind
+        var series: [Series] = []
+    }
+    private var families: [Family] = []
+    private var familyByName: [String: Int] = [:]
+
+    public init() {}
+
+    public func counter(_ name: String, _ help: String, labels: Labels = []) -> Counter {
+        guard case .counter(let cell) = cell(name, help, labels, .counter, { .counter(Counter()) }) else { mismatch(name) }
+        return cell
+    }
+
+    public func gauge(_ name: String, _ help: String, labels: Labels = []) -> Gauge {
+        guard case .gauge(let cell) = cell(name, help, labels, .gauge, { .gauge(Gauge()) }) else { mismatch(name) }
+        return cell
+    }
+
+    public func histogram(_ name: String, _ help: String, labels: Labels = []) -> Histogram {
+        guard case .histogram(let cell) = cell(name, help, labels, .histogram, { .histogram(Histogram()) })
+        else { mismatch(name) }
+        return cell
+    }
+
+    /// A value that is read when a snapshot is made, for what is known elsewhere already.
+    public func read(
+        _ kind: MeterKind, _ name: String, _ help: String, labels: Labels = [], _ read: @escaping () -> Double
+    ) {
+        _ = cell(name, help, labels, kind, { .read(kind: kind, read) })
+    }
+
+    private func cell(_ name: String, _ help: String, _ labels: Labels, _ kind: MeterKind, _ make: () -> Cell) -> Cell {
+        let index: Int
+        if let known = familyByName[name] {
+            index = known
+        } else {
+            index = families.count
+            familyByName[name] = index
+            families.append(Family(name: name, help: help, kind: kind))
+        }
+        precondition(families[index].kind == kind, "meter \(name) is a \(families[index].kind) already")
+        if let known = families[index].series.first(where: { $0.labels.elementsEqual(labels, by: ==) }) { return known.cell }
+        let made = make()
+        families[index].series.append(Series(labels: labels, cell: made))
+        return made
+    }
+
+    private func mismatch(_ name: String) -> Never { preconditionFailure("meter \(name) is read elsewhere already") }
+
+    /// All values of this moment, to be carried to another thread.
+    public func snapshot() -> MeterSnapshot {
+        MeterSnapshot(
+            families: families.map { family in
+                MeterSnapshot.Family(
+                    name: family.name, help: family.help, kind: family.kind,
+                    series: family.series.map { series in
+                        MeterSnapshot.Series(
+                            labels: series.labels.map { MeterSnapshot.Label(name: $0.name, value: $0.value) },
+                            value: value(of: series.cell))
+                    })
+            })
+    }
+
+    private func value(of cell: Cell) -> MeterSnapshot.Value {
+        switch cell {
+        case .counter(let counter): .number(Double(counter.value))
+        case .gauge(let gauge): .number(Double(gauge.value))
+        case .read(_, let read): .number(read())
+        case .histogram(let histogram): .histogram(histogram.snapshot)
+        }
+    }
+}
+
+public enum MeterKind: String, Sendable { case counter, gauge, histogram }

@@ -1,0 +1,65 @@
+import Glibc
+
+/// Where links come from: a listening socket, TLS over another acceptor, the far side of a gateway.
+public protocol Acceptor: Sendable {
+    /// Starts accepting. Each new link is given to the intake of the loop that owns it.
+    func open<Intake: LinkIntake>(into intakes: [LoopBound<Intake>]) async throws(ListenError) -> Listening
+}
+
+/// Who takes new links: a face's part on one loop.
+public protocol LinkIntake: AnyObject, SendableMetatype {
+    /// A handler for the link, which is not open yet; nil refuses it.
+    func accept(_ link: Link) -> (any LinkHandler)?
+}
+
+/// An open acceptor.
+public struct Listening: Sendable {
+    /// Where it listens, with the port that the system chose when it was asked for port 0.
+    public let address: SocketAddress
+    private let stopping: @Sendable () async -> Void
+
+    public init(address: SocketAddress, stop: @escaping @Sendable () async -> Void) {
+        (self.address, stopping) = (address, stop)
+    }
+
+    /// Accepts no more. Links that were accepted stay.
+    public func stop() async { await stopping() }
+}
+
+/// How to ask for a link.
+public protocol Dialer: Sendable {
+    /// A connecting link, at once. Its handler hears `opened`, or `closed` with what went wrong; writes wait meanwhile.
+    /// Nil when the loop has no room for another link.
+    func dial(on loop: Loop, deadline: Duration, handler: any LinkHandler) -> Link?
+}
+
+public enum ListenError: Error, Equatable, CustomStringConvertible {
+    case addressInUse(SocketAddress)
+    case notPermitted(SocketAddress)
+    case addressUnavailable(SocketAddress)
+    case system(SocketAddress, SystemError)
+    case noLoops
+
+    public var description: String {
+        switch self {
+        case .addressInUse(let address):
+            "cannot listen on \(address): it is in use; stop the process that has it, or choose another address"
+        case .notPermitted(let address):
+            "cannot listen on \(address): not permitted; choose a port above 1023 or give the process the right to bind it"
+        case .addressUnavailable(let address):
+            "cannot listen on \(address): this machine does not have that address; see `ip address` for those it has"
+        case .system(let address, let error): "cannot listen on \(address): \(error)"
+        case .noLoops: "cannot listen without a loop; pass at least one intake"
+        }
+    }
+
+    init(_ address: SocketAddress, _ error: SystemError) {
+        self =
+            switch error.number {
+            case EADDRINUSE: .addressInUse(address)
+            case EACCES, EPERM: .notPermitted(address)
+            case EADDRNOTAVAIL: .addressUnavailable(address)
+            default: .system(address, error)
+            }
+    }
+}

@@ -1,0 +1,64 @@
+/// Who lives above a link. All calls come on the link's loop; none may block.
+public protocol LinkHandler: AnyObject {
+    /// The link is connected, its handshakes are done.
+    func opened(_ link: Link)
+
+    /// Bytes have arrived. Returns how many were taken; the rest is kept and comes again, in front of what follows it.
+    /// On a link that keeps messages a piece is always taken whole, and `endOfMessage` marks the last one; a stream never does.
+    /// The bytes are gone when the call returns. The link may be closed, paused, detached or given another handler here.
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int
+
+    /// The link was full, and its queue is below the low mark.
+    func writable(_ link: Link)
+
+    /// The peer will send nothing more. Unless the handler does something else, the link is closed.
+    func finished(_ link: Link)
+
+    /// The link has ended; called once, at the end of the turn. Nothing more comes.
+    func closed(_ link: Link, _ reason: CloseReason)
+}
+
+extension LinkHandler {
+    public func opened(_ link: Link) {}
+    public func writable(_ link: Link) {}
+    public func finished(_ link: Link) { link.close(.finished) }
+    public func closed(_ link: Link, _ reason: CloseReason) {}
+}
+
+/// Who moves the bytes of a link below it: a socket, TLS, WebSocket, a virtual connection, a pipe, framing.
+///
+/// Upwards a driver calls `Link`'s `opened`, `deliver`, `peerFinished`, `sendable` and `ended`.
+public protocol LinkDriver: AnyObject {
+    /// Sends bytes and returns how many it took. After taking less it must call `link.sendable()` later.
+    /// It never writes to the same link from here.
+    func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int
+
+    /// Stops or starts calling `deliver`. What arrives meanwhile waits below.
+    func setReading(_ isReading: Bool, for link: Link)
+
+    /// No more will be sent; everything before has been taken by `send`.
+    func finish(_ link: Link)
+
+    /// The link has ended. Bytes that the driver took but has not sent yet go out if `reason.sendsTheRest`.
+    /// `rest` are those that it has not taken.
+    func close(_ reason: CloseReason, rest: RawSpan, for link: Link)
+
+    /// Gives up the descriptor below, if that is all the driver is.
+    func detach(_ link: Link) throws(LinkError) -> OwnedDescriptor
+}
+
+extension LinkDriver {
+    public func detach(_ link: Link) throws(LinkError) -> OwnedDescriptor { throw .cannotDetach }
+}
+
+public enum LinkError: Error, Equatable, CustomStringConvertible {
+    case cannotDetach
+    case notOpen
+
+    public var description: String {
+        switch self {
+        case .cannotDetach: "this link is more than a socket and cannot move to another loop; join the loops by Link.pipe"
+        case .notOpen: "the link is not open; detach it between opened and closed"
+        }
+    }
+}

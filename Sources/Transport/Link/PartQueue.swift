@@ -1,0 +1,59 @@
+/// Bytes that many links send: serialized once, held once.
+public final class SharedBytes: Sendable {
+    private let storage: [UInt8]
+    public init(_ bytes: [UInt8]) { storage = bytes }
+    public var count: Int { storage.count }
+
+    func withBytes<R>(from offset: Int, _ body: (RawSpan) -> R) -> R {
+        unsafe storage.withUnsafeBytes { unsafe body(RawSpan(_unsafeBytes: $0).extracting(droppingFirst: offset)) }
+    }
+}
+
+/// How an outbound queue is cut: into messages, or by shared bytes between its own.
+struct PartQueue {
+    struct Part {
+        /// Bytes left to send: of the link's queue, or at the end of `shared`.
+        var count: Int
+        var shared: SharedBytes?
+        /// Nothing may be added, and the driver hears of the end.
+        var endsMessage: Bool
+    }
+
+    private var parts: [Part] = []
+    private var head = 0
+    private(set) var sharedCount = 0
+
+    var isEmpty: Bool { head == parts.count }
+    var first: Part? { isEmpty ? nil : parts[head] }
+
+    mutating func appendOwned(_ count: Int, endsMessage: Bool) {
+        if let last = parts.indices.last, last >= head, parts[last].shared == nil, !parts[last].endsMessage {
+            parts[last].count += count
+            parts[last].endsMessage = endsMessage
+        } else {
+            parts.append(Part(count: count, shared: nil, endsMessage: endsMessage))
+        }
+    }
+
+    mutating func appendShared(_ bytes: SharedBytes) {
+        // What was begun before stays a part of the same message.
+        parts.append(Part(count: bytes.count, shared: bytes, endsMessage: true))
+        sharedCount += bytes.count
+    }
+
+    /// The first part has shrunk by `count` bytes; with the last of them it is gone.
+    mutating func sent(_ count: Int) {
+        if parts[head].shared != nil { sharedCount -= count }
+        parts[head].count -= count
+        guard parts[head].count == 0 else { return }
+        parts[head].shared = nil
+        head += 1
+        if head == parts.count {
+            parts.removeAll(keepingCapacity: true)
+            head = 0
+        } else if head >= 64, head * 2 >= parts.count {
+            parts.removeFirst(head)
+            head = 0
+        }
+    }
+}

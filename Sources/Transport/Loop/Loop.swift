@@ -1,0 +1,286 @@
+import Glibc
+public import OmniwayTelemetry
+
+/// Everything one thread owns: its links, timers, mailboxes and buffers. Not `Sendable`: whoever holds a `Loop` is on it.
+/// Other threads hold its `EventLoop`.
+@safe
+public final class Loop {
+    public let index: Int
+    /// The time of this turn. It stands still while callbacks run.
+    public private(set) var now: Moment
+    /// Randomness for whatever runs here; seeded when the loop is simulated.
+    public var random: any RandomNumberGenerator
+    public let meters: Meters
+
+    let executor: LoopExecutor
+    let clock: LoopClock
+    /// Nil when the loop is simulated: it has no descriptors.
+    let poller: Poller?
+    let pool = BufferPool()
+    let links: SlotTable<LinkEntry>
+    let inbound = InboundBuffer()
+    let counters: LoopCounters
+    let nobody = Nobody()
+
+    private let sources: SlotTable<SourceEntry>
+    private let dirty: UnsafeMutablePointer<UInt32>  // Slots with something to flush, each at most once.
+    private var dirtyCount = 0
+    private var closing: [Link] = []
+    private var retiredSources: [SourceEntry] = []  // Held until the end of the turn in which they were forgotten.
+    private var timers = TimerQueue()
+    private var mailSlots: [any MailSlot] = []
+    private var observers: [any TurnObserver] = []
+    private var starts: [StartedTask] = []
+    private var bound: [AnyObject] = []
+    private(set) var isEnding = false
+
+    /// Async tasks of this loop that have not ended, those that wait to be started included.
+    public private(set) var tasks = 0
+    public let taskLimit: Int
+
+    init(index: Int, executor: LoopExecutor, clock: LoopClock, limits: LoopLimits, random: any RandomNumberGenerator) {
+        self.index = index
+        self.executor = executor
+        self.clock = clock
+        self.random = random
+        now = clock.now
+        taskLimit = limits.tasks
+        meters = Meters()
+        counters = LoopCounters(meters)
+        poller = clock.isManual ? nil : Poller()
+        links = SlotTable(capacity: limits.links)
+        sources = SlotTable(capacity: limits.links + 1024)
+        unsafe dirty = .allocate(capacity: limits.links)
+        if let poller {
+            do {
+                try poller.watch(executor.wakeDescriptor, for: .read, id: Self.wakeID)
+            } catch { preconditionFailure("the loop cannot watch its own wake-up: \(error)") }
+        }
+    }
+
+    deinit {
+        sources.forEach { _, entry in entry.moveOut() }
+        unsafe dirty.deallocate()
+    }
+
+    private static let wakeID = SlotID(rawValue: .max)
+
+    // MARK: One turn
+
+    /// Waits for input if nothing else is to be done, and calls everybody whom it concerns. True when anything happened.
+    func poll(mayWait: Bool) -> Bool {
+        var events = 0
+        if let poller {
+            events = poller.wait(milliseconds: mayWait && dirtyCount == 0 && starts.isEmpty ? timeout : 0)
+        }
+        now = clock.now
+        for index in 0..<events {
+            guard let (id, readiness) = poller?.event(index) else { break }
+            if let slot = unsafe sources.find(id) {
+                unsafe slot.pointee.payload.source.ready(readiness, on: self)
+            } else if id == Self.wakeID {
+                executor.wakeSeen()
+            }
+        }
+        let hadMail = executor.mayHaveWork && deliverMail()
+        let hadTimers = fireTimers()
+        counters.turns.add(1)
+        return events > 0 || hadMail || hadTimers
+    }
+
+    /// Milliseconds until the next timer, rounded up; negative when there is none.
+    private var timeout: Int32 {
+        guard let deadline = timers.nextDeadline else { return -1 }
+        let wait = (deadline - clock.now).nanoseconds
+        return wait <= 0 ? 0 : Int32(clamping: (wait + 999_999) / 1_000_000)
+    }
+
+    private func deliverMail() -> Bool {
+        let ready = executor.takeMail()
+        for index in ready { mailSlots[index].deliver() }
+        return !ready.isEmpty
+    }
+
+    private func fireTimers() -> Bool {
+        guard let deadline = timers.nextDeadline, deadline <= now else { return false }
+        // A timer set by a timer waits for the next turn, so a zero delay cannot hold the loop.
+        let due = timers.count
+        for _ in 0..<due {
+            guard let timer = timers.popDue(now) else { break }
+            counters.lag.record(nanoseconds: (now - timer.deadline).nanoseconds)
+            timer.target.timerFired(timer.token, on: self)
+        }
+        return true
+    }
+
+    /// Ends a turn: hands over what was staged, flushes until no link is dirty, tells who was closed.
+    func settle() {
+        repeat {
+            for observer in observers { observer.turnEnds(on: self) }
+            while dirtyCount > 0 { flush() }
+            let closed = exchange(&closing, with: [])
+            for link in closed { link.tellClosed() }
+        } while dirtyCount > 0 || !closing.isEmpty
+        links.recycle()
+        sources.recycle()
+        for entry in retiredSources { entry.moveOut() }
+        retiredSources.removeAll(keepingCapacity: true)
+    }
+
+    private func flush() {
+        // Links made dirty by this pass are appended behind and belong to it too.
+        var index = 0
+        while index < dirtyCount {
+            // Safe because index < dirtyCount <= capacity, and a dirty slot keeps its link until the turn's end.
+            unsafe links.slots[Int(dirty[index])].payload.flags.remove(.dirty)
+            unsafe links.slots[Int(dirty[index])].payload.link.flush()
+            index += 1
+        }
+        dirtyCount = 0
+    }
+
+    // MARK: Links
+
+    /// Appends to the link's queue, to be sent at the end of the turn. The way for frames: one look-up, one copy.
+    /// False when the link is gone; that is counted and harmless.
+    @discardableResult
+    public func write(_ bytes: RawSpan, to id: LinkID) -> Bool {
+        guard let slot = unsafe links.find(id.slotID) else {
+            counters.lateWrites.add(1)
+            return false
+        }
+        // Safe because the slot was just found, and stays at its address.
+        unsafe append(bytes, to: &slot.pointee.payload, slot: id.slotID.slot)
+        return true
+    }
+
+    @inline(__always)
+    private func append(_ bytes: RawSpan, to entry: inout LinkEntry, slot: UInt32) {
+        guard entry.flags.contains(.plain) else {
+            entry.link.writePart(bytes, endOfMessage: true)
+            return
+        }
+        entry.queue.append(bytes, pool: pool)
+        if !entry.flags.contains(.dirty) {
+            entry.flags.insert(.dirty)
+            unsafe dirty[dirtyCount] = slot
+            dirtyCount += 1
+        }
+        if entry.queue.count > Int(entry.highMark) { entry.link.queueIsHigh() }
+    }
+
+    /// The link, unless it has been closed or detached.
+    public func link(_ id: LinkID) -> Link? {
+        guard let slot = unsafe links.find(id.slotID) else { return nil }
+        return unsafe slot.pointee.payload.link
+    }
+
+    public var linkCount: Int { links.count }
+
+    func markDirty(_ id: LinkID) {
+        guard let slot = unsafe links.find(id.slotID), unsafe !slot.pointee.payload.flags.contains(.dirty) else { return }
+        unsafe slot.pointee.payload.flags.insert(.dirty)
+        unsafe dirty[dirtyCount] = id.slotID.slot
+        dirtyCount += 1
+    }
+
+    func willTellClosed(_ link: Link) { closing.append(link) }
+
+    // MARK: Descriptors
+
+    func watch(_ source: PollSource, for interest: Readiness) throws(SystemError) {
+        guard let poller, let id = sources.insert(SourceEntry(source)) else {
+            throw SystemError(number: poller == nil ? ENOTSUP : ENFILE)
+        }
+        source.id = id
+        do {
+            try poller.watch(source.descriptor, for: interest, id: id)
+        } catch {
+            forget(source)
+            throw error
+        }
+    }
+
+    func change(_ source: PollSource, to interest: Readiness) throws(SystemError) {
+        try poller?.change(source.descriptor, to: interest, id: source.id)
+    }
+
+    /// Events of this source end at once, also those of the turn under way.
+    func forget(_ source: PollSource) {
+        guard let slot = unsafe sources.find(source.id) else { return }
+        unsafe retiredSources.append(slot.pointee.payload)
+        sources.remove(source.id)
+        poller?.forget(source.descriptor)
+    }
+
+    // MARK: Time
+
+    @discardableResult
+    public func after(_ delay: Duration, _ target: any TimerTarget, token: UInt64 = 0) -> TimerID {
+        timers.insert(target, token: token, at: now + delay)
+    }
+    public func cancel(_ timer: TimerID) { timers.cancel(timer) }
+
+    /// When the next timer is due: how far a simulated world may move its clock.
+    public var nextDeadline: Moment? { timers.nextDeadline }
+
+    // MARK: Between loops
+
+    /// A way for other threads to hand values to this loop. `limit` bounds what waits; see `Mailbox.post`.
+    public func mailbox<Message: Sendable>(
+        of type: Message.Type = Message.self, limit: Int = 65_536, receive: @escaping (Message) -> Void
+    ) -> Mailbox<Message> {
+        let mailbox = Mailbox<Message>(limit: limit, index: mailSlots.count, executor: executor)
+        mailSlots.append(MailReceiver(mailbox, receive))
+        return mailbox
+    }
+
+    /// Calls `observer` at the end of every turn, before links are flushed: the place to hand over what was staged.
+    public func atEndOfTurn(_ observer: any TurnObserver) { observers.append(observer) }
+
+    func bind(_ object: AnyObject) -> Int {
+        bound.append(object)
+        return bound.count - 1
+    }
+    func bound(_ slot: Int) -> AnyObject { bound[slot] }
+
+    // MARK: Async work
+
+    /// Starts async work at the end of this turn's callbacks. It runs here, and is back here after every `await`.
+    /// Nil when `taskLimit` tasks are under way: refuse the request, or stop reading.
+    @discardableResult
+    public func start(_ task: any LoopTask) -> StartedTask? {
+        guard tasks < taskLimit, !isEnding else { return nil }
+        tasks += 1
+        let started = StartedTask(task)
+        starts.append(started)
+        return started
+    }
+
+    func takeStarts() -> [StartedTask] { starts.isEmpty ? [] : exchange(&starts, with: []) }
+    func taskEnded() { tasks -= 1 }
+
+    // MARK: The end
+
+    func end() {
+        isEnding = true
+        links.forEach { _, entry in entry.link.close(.shutdown) }
+        settle()
+        sources.forEach { _, entry in entry.source.loopEnds(self) }
+        timers = TimerQueue()
+        observers = []
+        bound = []
+        mailSlots = []
+    }
+}
+
+/// Somebody who stages work during a turn and hands it over once.
+public protocol TurnObserver: AnyObject {
+    func turnEnds(on loop: Loop)
+}
+
+public struct LoopLimits: Sendable {
+    public var links = 1 << 20
+    public var tasks = 100_000
+    public init() {}
+}

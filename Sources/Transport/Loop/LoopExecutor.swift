@@ -1,0 +1,122 @@
+import CSystem
+import Glibc
+import OmniwayTelemetry
+import Synchronization
+
+/// The serial executor of one loop: Swift's jobs for it, the mailboxes that have something, and the way to wake it.
+public final class LoopExecutor: SerialExecutor {
+    private struct Inbox {
+        var jobs: [UnownedJob] = []
+        var mail: [Int] = []
+        var thread: Thread
+    }
+
+    /// Whose thread runs the jobs.
+    enum Thread { case own, simulated, ended }
+
+    let wakeDescriptor: Int32
+    private let inbox: Lock<Inbox>
+    private let hasWork = Atomic<Bool>(false)
+    private let isWoken = Atomic<Bool>(false)
+    private let stopRequested = Atomic<Bool>(false)
+    /// Held while a thread that is not the loop's acts for a loop that has none.
+    private let lending = Lock(())
+
+    init(isSimulated: Bool) {
+        inbox = Lock(Inbox(thread: isSimulated ? .simulated : .own))
+        wakeDescriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
+        precondition(wakeDescriptor >= 0, "eventfd: \(SystemError.last)")
+    }
+
+    deinit { close(wakeDescriptor) }
+
+    // MARK: Who is here
+
+    var isCurrent: Bool { unsafe csystem_current_loop() == UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque()) }
+
+    func becomeCurrent() { unsafe csystem_set_current_loop(Unmanaged.passUnretained(self).toOpaque()) }
+
+    public func checkIsolated() { precondition(isCurrent, "not on the loop's thread") }
+    public func isIsolatingCurrentContext() -> Bool? { isCurrent }
+
+    // MARK: From any thread
+
+    public func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        let thread = inbox.withLock { inbox in
+            inbox.jobs.append(job)
+            return inbox.thread
+        }
+        wake()
+        switch thread {
+        case .own: break
+        case .simulated: if unsafe csystem_current_loop() == nil { borrowThread { while runJobs() {} } }
+        case .ended: if !isCurrent { borrowThread { while runJobs() {} } }
+        }
+    }
+
+    /// A mailbox has got its first message since it was emptied.
+    func mailArrived(_ mailbox: Int) {
+        inbox.withLock { $0.mail.append(mailbox) }
+        wake()
+    }
+
+    func requestStop() {
+        stopRequested.store(true, ordering: .releasing)
+        wake()
+    }
+
+    private func wake() {
+        hasWork.store(true, ordering: .releasing)
+        if isCurrent || isWoken.exchange(true, ordering: .acquiringAndReleasing) { return }
+        var one: UInt64 = 1
+        _ = unsafe write(wakeDescriptor, &one, 8)
+    }
+
+    /// A loop that has ended or is simulated has no thread of its own. Its jobs must run all the same, or tasks would
+    /// hang for ever: the thread that brings one runs it, and only one thread at a time is the loop.
+    func borrowThread<R>(_ body: () -> R) -> R {
+        let previous = unsafe csystem_current_loop()
+        defer { unsafe csystem_set_current_loop(previous) }
+        lending.lock()
+        defer { lending.unlock() }
+        becomeCurrent()
+        return body()
+    }
+
+    // MARK: On the loop's thread
+
+    /// One plain load. True until `runJobs` and `takeMail` have found nothing more.
+    @inline(__always) var mayHaveWork: Bool { hasWork.load(ordering: .acquiring) }
+    var isStopping: Bool { stopRequested.load(ordering: .acquiring) }
+
+    /// The loop's thread is about to end; from now on whoever enqueues a job runs it.
+    func endThread() {
+        inbox.withLock { $0.thread = .ended }
+        csystem_set_current_loop(nil)
+    }
+
+    /// After the wake descriptor became readable: the next post wakes again.
+    func wakeSeen() {
+        var count: UInt64 = 0
+        _ = unsafe read(wakeDescriptor, &count, 8)
+        isWoken.store(false, ordering: .releasing)
+    }
+
+    /// Runs the Swift jobs that wait now; false when there were none.
+    func runJobs() -> Bool {
+        let jobs = inbox.withLock { inbox in
+            hasWork.store(!inbox.mail.isEmpty, ordering: .relaxed)
+            return exchange(&inbox.jobs, with: [])
+        }
+        for job in jobs { unsafe job.runSynchronously(on: asUnownedSerialExecutor()) }
+        return !jobs.isEmpty
+    }
+
+    func takeMail() -> [Int] {
+        inbox.withLock { inbox in
+            hasWork.store(!inbox.jobs.isEmpty, ordering: .relaxed)
+            return exchange(&inbox.mail, with: [])
+        }
+    }
+}

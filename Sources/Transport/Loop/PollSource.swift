@@ -1,0 +1,39 @@
+import Glibc
+
+/// A descriptor that a loop watches: a socket, a listener.
+class PollSource {
+    let descriptor: Int32
+    var id = SlotID(rawValue: 0)
+
+    init(descriptor: Int32) { self.descriptor = descriptor }
+
+    func ready(_ readiness: Readiness, on loop: Loop) {}
+    /// The loop has closed its links and is about to go.
+    func loopEnds(_ loop: Loop) {}
+}
+
+/// A source that a loop holds until `moveOut`.
+@safe
+struct SourceEntry: BitwiseCopyable {
+    private let reference: Unmanaged<PollSource>
+
+    init(_ source: PollSource) { unsafe reference = .passRetained(source) }
+    func moveOut() { unsafe reference.release() }
+
+    // Safe because a loop moves a source out only after its last event was handled.
+    var source: PollSource { unsafe reference.takeUnretainedValue() }
+}
+
+/// The one buffer into which a loop reads. In front of it there is room for what a link left unread,
+/// so that a frame cut by a read is whole again without moving the bytes behind it.
+@safe
+final class InboundBuffer {
+    static let headroom = 64 << 10
+    static let size = 256 << 10
+    private let memory = UnsafeMutableRawPointer.allocate(byteCount: headroom + size, alignment: 64)
+
+    /// Where reads go.
+    var start: UnsafeMutableRawPointer { unsafe memory + Self.headroom }
+
+    deinit { unsafe memory.deallocate() }
+}

@@ -1,0 +1,43 @@
+import OmniwayTelemetry
+
+/// How many connections there may be, in all and from one address. One value may serve several acceptors.
+public final class ConnectionLimits: Sendable {
+    public let total: Int
+    public let perAddress: Int
+
+    private struct Counts {
+        var total = 0
+        var byAddress: [SocketAddress: Int] = [:]
+    }
+    private let counts = Lock(Counts())
+
+    public init(total: Int = .max, perAddress: Int = .max) { (self.total, self.perAddress) = (total, perAddress) }
+
+    public var count: Int { counts.withLock { $0.total } }
+
+    /// Counts a connection in, or says why there is no room for it.
+    func enter(_ host: SocketAddress) -> CloseReason? {
+        counts.withLock { counts in
+            if counts.total >= total { return .tooManyLinks }
+            if perAddress < .max, host != .none {
+                if counts.byAddress[host, default: 0] >= perAddress { return .tooManyFromAddress }
+                counts.byAddress[host, default: 0] += 1
+            }
+            counts.total += 1
+            return nil
+        }
+    }
+
+    func leave(_ host: SocketAddress) {
+        counts.withLock { counts in
+            counts.total -= 1
+            guard let count = counts.byAddress[host] else { return }
+            counts.byAddress[host] = count == 1 ? nil : count - 1
+        }
+    }
+}
+
+extension CloseReason {
+    /// The address has as many connections as one address may have.
+    public static let tooManyFromAddress = CloseReason("too-many-from-address", sendsTheRest: false)
+}

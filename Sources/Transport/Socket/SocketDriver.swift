@@ -1,0 +1,258 @@
+import Glibc
+import OmniwayTelemetry
+
+/// A stream socket below a link.
+final class SocketDriver: PollSource, LinkDriver {
+    private enum State { case idle, linked(Link), lingering(Lingering), released }
+    private var state = State.idle
+    private var isReading = true
+    private var sawEnd = false
+    private var waitsToWrite = false
+    private var isWatched = false
+    private let limits: ConnectionLimits?
+    private let host: SocketAddress
+
+    /// `limits` have counted this connection in, by `host`; they hear when it ends.
+    init(descriptor: Int32, limits: ConnectionLimits? = nil, host: SocketAddress = .none) {
+        (self.limits, self.host) = (limits, host)
+        super.init(descriptor: descriptor)
+    }
+
+    /// The socket is the link's from here on.
+    func start(_ link: Link) throws(SystemError) {
+        state = .linked(link)
+        try link.loop.watch(self, for: .read)
+        isWatched = true
+    }
+
+    // MARK: From the loop
+
+    override func ready(_ readiness: Readiness, on loop: Loop) {
+        switch state {
+        case .linked(let link):
+            if readiness.contains(.write), waitsToWrite {
+                wantWrite(false, link)
+                link.sendable()
+            }
+            if isReading, !sawEnd, !readiness.isDisjoint(with: [.read, .hangUp, .error]) {
+                read(link, loop)
+            } else if !readiness.isDisjoint(with: [.hangUp, .error]) {
+                hungUpUnread(link, loop)
+            }
+        case .lingering(let rest): if rest.goOn(descriptor, loop) { release(loop) }
+        case .idle, .released: break
+        }
+    }
+
+    /// One read a turn: the buffer is shared, and so is the loop.
+    private func read(_ link: Link, _ loop: Loop) {
+        let count = unsafe recv(descriptor, loop.inbound.start, InboundBuffer.size, 0)
+        if count > 0 {
+            loop.counters.bytesRead.add(UInt64(count))
+            link.deliverInbound(count)
+        } else if count == 0 {
+            sawEnd = true
+            updateInterest(link)
+            link.peerFinished()
+        } else if errno != EAGAIN && errno != EINTR {
+            broken(link, SystemError.last)
+        }
+    }
+
+    /// Nobody reads, but the poller reports the end again and again. What the kernel still holds waits for `setReading`.
+    private func hungUpUnread(_ link: Link, _ loop: Loop) {
+        if let error = pendingError { return broken(link, error) }
+        loop.forget(self)
+        isWatched = false
+    }
+
+    private var pendingError: SystemError? {
+        var error: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length)
+        return error == 0 ? nil : SystemError(number: error)
+    }
+
+    private func broken(_ link: Link, _ error: SystemError) {
+        release(link.loop)
+        let reason: CloseReason =
+            switch error.number {
+            case ECONNRESET, EPIPE: .reset
+            case ETIMEDOUT: .peerLost
+            default: .systemError
+            }
+        link.ended(reason.with(error.description))
+    }
+
+    // MARK: From the link
+
+    func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int {
+        let count = unsafe bytes.withUnsafeBytes { bytes in
+            unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+        }
+        if count >= 0 {
+            link.loop.counters.bytesSent.add(UInt64(count))
+        } else if errno != EAGAIN && errno != EINTR {
+            broken(link, SystemError.last)
+            return 0
+        }
+        if count < bytes.byteCount { wantWrite(true, link) }
+        return max(0, count)
+    }
+
+    func setReading(_ isReading: Bool, for link: Link) {
+        self.isReading = isReading
+        updateInterest(link)
+    }
+
+    func finish(_ link: Link) { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    func close(_ reason: CloseReason, rest: RawSpan, for link: Link) {
+        guard reason.sendsTheRest else {
+            // A peer that was not told everything must not take this for a clean end.
+            setLinger(seconds: 0)
+            return release(link.loop)
+        }
+        // Closing a socket with bytes that were not read resets the connection, and what was sent last is lost with it.
+        guard !rest.isEmpty || hasUnreadInput else { return release(link.loop) }
+        let lingering = Lingering(rest, driver: self, link.loop)
+        state = .lingering(lingering)
+        isReading = true
+        waitsToWrite = !rest.isEmpty
+        if rest.isEmpty { shutdown(descriptor, Int32(SHUT_WR)) }
+        if !watchAgain(link.loop) { release(link.loop) }
+    }
+
+    private var hasUnreadInput: Bool {
+        var count: Int32 = 0
+        return !sawEnd && (unsafe ioctl(descriptor, UInt(FIONREAD), &count)) == 0 && count > 0
+    }
+
+    private func setLinger(seconds: Int32) {
+        var option = linger(l_onoff: 1, l_linger: seconds)
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    }
+
+    func detach(_ link: Link) throws(LinkError) -> OwnedDescriptor {
+        link.loop.forget(self)
+        state = .released
+        limits?.leave(host)
+        return OwnedDescriptor(descriptor)
+    }
+
+    // MARK: Interest
+
+    private func wantWrite(_ wanted: Bool, _ link: Link) {
+        guard waitsToWrite != wanted else { return }
+        waitsToWrite = wanted
+        updateInterest(link)
+    }
+
+    private func updateInterest(_ link: Link) {
+        if !watchAgain(link.loop) { broken(link, SystemError.last) }
+    }
+
+    private func watchAgain(_ loop: Loop) -> Bool {
+        var interest: Readiness = waitsToWrite ? .write : []
+        if isReading && !sawEnd { interest.insert(.read) }
+        do throws(SystemError) {
+            if isWatched { try loop.change(self, to: interest) } else { try loop.watch(self, for: interest) }
+            isWatched = true
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    fileprivate func stopWriting(_ loop: Loop) {
+        waitsToWrite = false
+        _ = watchAgain(loop)
+    }
+
+    fileprivate func lingeredTooLong(_ loop: Loop) {
+        guard case .lingering = state else { return }
+        setLinger(seconds: 0)
+        release(loop)
+    }
+
+    private func release(_ loop: Loop) {
+        if case .released = state { return }
+        state = .released
+        loop.forget(self)
+        Glibc.close(descriptor)
+        limits?.leave(host)
+    }
+
+    override func loopEnds(_ loop: Loop) { release(loop) }
+}
+
+/// What a closed link still has to say: its last bytes, then the end, then patience until the peer has read them.
+private final class Lingering: TimerTarget {
+    private static let limit = Duration.seconds(5)
+    private static let mostDiscarded = 1 << 20
+    private var rest: [UInt8] = []
+    private var sent = 0
+    private var discarded = 0
+    private let driver: SocketDriver
+
+    init(_ rest: RawSpan, driver: SocketDriver, _ loop: Loop) {
+        self.driver = driver
+        self.rest.append(contentsOf: rest)
+        loop.after(Self.limit, self)
+    }
+
+    /// True when nothing is left to do.
+    func goOn(_ descriptor: Int32, _ loop: Loop) -> Bool {
+        if sent < rest.count {
+            let count = unsafe rest.withUnsafeBytes {
+                unsafe send(descriptor, $0.baseAddress.unsafelyUnwrapped + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
+            }
+            if count < 0 { return errno != EAGAIN && errno != EINTR }
+            sent += count
+            if sent < rest.count { return false }
+            shutdown(descriptor, Int32(SHUT_WR))
+            driver.stopWriting(loop)
+        }
+        let count = unsafe recv(descriptor, loop.inbound.start, InboundBuffer.size, 0)
+        if count < 0 { return errno != EAGAIN && errno != EINTR }
+        discarded += count
+        return count == 0 || discarded > Self.mostDiscarded
+    }
+
+    func timerFired(_ token: UInt64, on loop: Loop) { driver.lingeredTooLong(loop) }
+}
+
+extension Loop {
+    /// A link from a connected stream socket that is already open. Nil when there is no room; the socket is closed then.
+    public func adopt(
+        _ descriptor: consuming OwnedDescriptor, peer: SocketAddress = .none, handler: any LinkHandler,
+        limits: QueueLimits = QueueLimits()
+    ) -> Link? {
+        let driver = SocketDriver(descriptor: descriptor.release())
+        guard let link = attach(driver, peer: peer, limits: limits, handler: handler) else { return nil }
+        if link.state == .connecting { link.opened() }
+        return link
+    }
+
+    /// A link for a connection that was just accepted, if the intake wants it.
+    func accept(_ driver: SocketDriver, peer: SocketAddress, into intake: any LinkIntake, limits: QueueLimits) {
+        guard let link = attach(driver, peer: peer, limits: limits, handler: nobody) else { return }
+        guard let handler = intake.accept(link) else { return link.close(.refused) }
+        link.handler = handler
+        if link.state == .connecting { link.opened() }
+    }
+
+    private func attach(_ driver: SocketDriver, peer: SocketAddress, limits: QueueLimits, handler: any LinkHandler) -> Link? {
+        guard let link = Link(on: self, traits: LinkTraits(peer: peer), limits: limits, driver: driver, handler: handler)
+        else {
+            driver.loopEnds(self)
+            return nil
+        }
+        do throws(SystemError) {
+            try driver.start(link)
+        } catch {
+            link.close(.systemError.with(error.description))
+        }
+        return link
+    }
+}

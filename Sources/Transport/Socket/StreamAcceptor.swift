@@ -1,0 +1,97 @@
+import Glibc
+
+/// Accepts TCP or Unix connections.
+public struct StreamAcceptor: Acceptor {
+    /// How connections reach the loops.
+    public enum Spread: Sendable {
+        /// Every loop listens on the same port and the kernel chooses. A busy port of the same user is not an error then.
+        case kernel
+        /// One listener deals connections out in turn. A busy port is an error.
+        case dealt
+    }
+
+    public var address: SocketAddress
+    public var spread: Spread
+    public var options: SocketOptions
+    public var queue: QueueLimits
+    public var limits: ConnectionLimits?
+
+    public init(
+        _ address: SocketAddress, spread: Spread = .dealt, options: SocketOptions = SocketOptions(),
+        queue: QueueLimits = QueueLimits(), limits: ConnectionLimits? = nil
+    ) {
+        (self.address, self.spread, self.options, self.queue, self.limits) = (address, spread, options, queue, limits)
+    }
+
+    public func open<Intake: LinkIntake>(into intakes: [LoopBound<Intake>]) async throws(ListenError) -> Listening {
+        guard let first = intakes.first else { throw .noLoops }
+        if case .unix(let path) = address { try Self.removeStaleSocket(path, address) }
+        let settings = ListenerSettings(options: options, queue: queue, limits: limits)
+        var listeners: [LoopBound<Listener>] = []
+        var bound = address
+        switch spread {
+        case .kernel where intakes.count > 1 && address.family != AF_UNIX:
+            for intake in intakes {
+                let at = bound
+                let (listener, local) = try await Self.listen(on: at, sharesPort: true, intake, settings, hands: [])
+                listeners.append(listener)
+                bound = local
+            }
+        case .kernel, .dealt:
+            // A hand for each loop but the first, which keeps its own share.
+            var hands: [Mailbox<HandedSocket>] = []
+            for intake in intakes.dropFirst() {
+                hands.append(await intake.run { loop, intake in Listener.hand(on: loop, intake, settings) })
+            }
+            let (listener, local) = try await Self.listen(on: address, sharesPort: false, first, settings, hands: hands)
+            listeners.append(listener)
+            bound = local
+        }
+        return Listening(address: bound) { [listeners] in
+            for listener in listeners { await listener.run { loop, listener in listener.stop(loop) } }
+        }
+    }
+
+    private static func listen<Intake: LinkIntake>(
+        on address: SocketAddress, sharesPort: Bool, _ intake: LoopBound<Intake>, _ settings: ListenerSettings,
+        hands: [Mailbox<HandedSocket>]
+    ) async throws(ListenError) -> (LoopBound<Listener>, SocketAddress) {
+        do {
+            let descriptor: Int32
+            let local: SocketAddress
+            do throws(SystemError) {
+                let socket = try OwnedDescriptor.listening(
+                    on: address, sharesPort: sharesPort, backlog: settings.options.backlog)
+                local = socket.localAddress
+                descriptor = socket.release()
+            } catch { throw ListenError(address, error) }
+            let listener = try await intake.map { loop, intake in
+                let listener = Listener(
+                    descriptor: descriptor, address: local, settings: settings, intake: intake, hands: hands)
+                do throws(SystemError) {
+                    try loop.watch(listener, for: .read)
+                } catch {
+                    close(descriptor)
+                    throw ListenError(address, error)
+                }
+                return listener
+            }
+            return (listener, local)
+        } catch let error as ListenError {
+            throw error
+        } catch {
+            throw .system(address, SystemError(number: EIO))
+        }
+    }
+
+    /// A socket file that nobody answers at is left from a process that ended; one that answers is in use.
+    private static func removeStaleSocket(_ path: String, _ address: SocketAddress) throws(ListenError) {
+        guard !path.hasPrefix("@") else { return }
+        do throws(SystemError) {
+            let probe = try OwnedDescriptor.socket(AF_UNIX, SOCK_STREAM)
+            let result = unsafe address.withSystemAddress { unsafe connect(probe.number, $0, $1) }
+            if result == 0 { throw SystemError(number: EADDRINUSE) }
+            if errno == ECONNREFUSED { _ = unsafe unlink(path) }
+        } catch { throw ListenError(address, error) }
+    }
+}
