@@ -1,8 +1,9 @@
 /// A number that only grows. Plain: it belongs to one loop, and an exporter gets a snapshot made there.
 public final class Counter {
-    public private(set) var value: UInt64 = 0
+    private var count: UInt64 = 0
     init() {}
-    public func add(_ amount: UInt64) { value &+= amount }
+    public var value: UInt64 { count }
+    public func add(_ amount: UInt64) { count &+= amount }
 }
 
 /// A number that goes up and down.

@@ -32,12 +32,9 @@ extension Link {
         guard state == .open, !traits.keepsMessages else { throw state == .open ? .cannotDetach : .notOpen }
         let descriptor = try driver.detach(self)
         var rest: [UInt8] = []
-        if let chunk {
-            // Safe because the chunk is set only while the handler has its bytes in hand.
-            unsafe rest.append(contentsOf: UnsafeRawBufferPointer(start: chunk.start, count: chunk.count).dropFirst(taken))
-        } else {
-            unread.withBytes { rest.append(contentsOf: $0) }
-        }
+        // Safe because the chunk is empty unless the handler has its bytes in hand.
+        unsafe rest.append(contentsOf: chunk.dropFirst(taken))
+        unread.withBytes { rest.append(contentsOf: $0) }
         var unsent: [UInt8] = []
         takeUnsent { unsent.append(contentsOf: $0) }
         let detached = DetachedLink(descriptor, unread: rest, unsent: unsent, from: self)

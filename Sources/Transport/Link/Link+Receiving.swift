@@ -4,11 +4,16 @@ extension Link {
     public func deliver(_ bytes: RawSpan, endOfMessage: Bool = false) {
         guard state == .open else { return }
         heard()
-        if traits.keepsMessages {
+        if !flags.isDisjoint(with: [.keepsMessages, .pausedDriver]) || !unread.isEmpty {
+            return deliverSlowly(bytes, endOfMessage: endOfMessage)
+        }
+        let taken = handOnce(bytes)
+        if taken < bytes.byteCount { offerAgain(bytes, taken: taken) }
+    }
+
+    private func deliverSlowly(_ bytes: RawSpan, endOfMessage: Bool) {
+        if flags.contains(.keepsMessages) {
             _ = handler.receive(bytes, endOfMessage: endOfMessage, from: self)
-        } else if isReading, unread.isEmpty {
-            let taken = hand(bytes)
-            if state == .open, taken < bytes.byteCount { keep(bytes.extracting(droppingFirst: taken)) }
         } else {
             keep(bytes)
             if isReading { redeliver() }
@@ -16,15 +21,24 @@ extension Link {
     }
 
     /// `count` bytes are in the loop's inbound buffer. A short rest of earlier ones is put in front of them.
-    func deliverInbound(_ count: Int) {
-        let before = unread.count
+    @inline(__always)
+    func deliverInbound(_ count: Int, _ loop: Loop) {
         // Safe because the buffer has `count` bytes at its start, and room for `headroom` before it.
-        if before == 0 || before > InboundBuffer.headroom || !isReading {
+        if unread.isEmpty {
+            deliver(unsafe RawSpan(_unsafeStart: loop.inbound.start, byteCount: count))
+        } else {
+            deliverBehindUnread(count)
+        }
+    }
+
+    private func deliverBehindUnread(_ count: Int) {
+        let before = unread.count
+        if before > InboundBuffer.headroom || !isReading {
             return deliver(unsafe RawSpan(_unsafeStart: loop.inbound.start, byteCount: count))
         }
         let start = unsafe loop.inbound.start - before
         unsafe unread.copy(to: start)
-        unread.clear(pool: loop.pool)
+        clearUnread()
         deliver(unsafe RawSpan(_unsafeStart: start, byteCount: before + count))
     }
 
@@ -40,27 +54,36 @@ extension Link {
         if flags.contains(.finished) { close(.finished) } else { handler.finished(self) }
     }
 
-    /// Gives the handler bytes until it has taken all it wants of them; the count that it took.
-    private func hand(_ bytes: RawSpan) -> Int {
-        var taken = 0
-        while true {
-            let current = handler
-            let rest = bytes.extracting(droppingFirst: taken)
-            chunk = unsafe rest.withUnsafeBytes { bytes in
-                unsafe bytes.baseAddress.map { unsafe Chunk(start: $0, count: bytes.count) }
-            }
-            let count = current.receive(rest, endOfMessage: false, from: self)
-            chunk = nil
-            precondition(count >= 0 && count <= rest.byteCount, "receive returned \(count) of \(rest.byteCount) bytes")
-            taken += count
-            // Only a new handler is asked again: the old one has seen these bytes.
-            if taken == bytes.byteCount || state != .open || !isReading || handler === current { return taken }
-        }
+    /// Gives the handler bytes; the count that it took, or all if the link is no longer open.
+    @inline(__always)
+    private func handOnce(_ bytes: RawSpan) -> Int {
+        unsafe bytes.withUnsafeBytes { unsafe chunk = $0 }
+        let count = handler.receive(bytes, endOfMessage: false, from: self)
+        unsafe chunk = UnsafeRawBufferPointer(start: nil, count: 0)
+        precondition(count >= 0 && count <= bytes.byteCount, "receive returned a count of bytes that it was not given")
+        return state == .open ? count : bytes.byteCount
     }
 
-    private func keep(_ bytes: RawSpan) {
-        unread.append(bytes, pool: loop.pool)
-        // A paused link keeps what its driver had in hand; a reading one waits for more of a piece that has a limit.
+    /// A handler that took only a part may have put another in its place, which has not seen the rest.
+    private func offerAgain(_ bytes: RawSpan, taken: Int) {
+        var rest = bytes.extracting(droppingFirst: taken)
+        while flags.contains(.newHandler), isReading, !rest.isEmpty {
+            flags.remove(.newHandler)
+            rest = rest.extracting(droppingFirst: handOnce(rest))
+        }
+        if !rest.isEmpty { keep(rest) }
+    }
+
+    func keep(_ bytes: RawSpan) {
+        // Changed as a copy: a change in place would cost every reader of `unread` a run-time check.
+        var queue = unread
+        queue.append(bytes, pool: loop.pool)
+        unread = queue
+        checkUnread()
+    }
+
+    /// A paused link keeps what its driver had in hand; a reading one waits for more of a piece, which has a limit.
+    private func checkUnread() {
         if isReading, unread.count > limits.unread {
             close(.unreadLimit.with("\(unread.count) bytes wait for the end of one piece"))
         }
@@ -72,16 +95,24 @@ extension Link {
         guard state == .open, isReading else { return }
         if !unread.isEmpty {
             // Taken out, because the handler may close the link, and its block must not serve again before it returns.
-            var offered = exchange(&unread, with: ByteQueue())
-            let taken = offered.withBytes { hand($0) }
-            offered.drop(taken, pool: loop.pool)
-            if state == .open { unread = offered } else { offered.clear(pool: loop.pool) }
-            guard state == .open else { return }
-            if isReading, unread.count > limits.unread {
-                return close(.unreadLimit.with("\(unread.count) bytes wait for the end of one piece"))
+            var offered = unread
+            unread = ByteQueue()
+            offered.drop(offered.withBytes { handOnce($0) }, pool: loop.pool)
+            while flags.contains(.newHandler), isReading, !offered.isEmpty {
+                flags.remove(.newHandler)
+                offered.drop(offered.withBytes { handOnce($0) }, pool: loop.pool)
             }
+            guard state == .open else { return offered.clear(pool: loop.pool) }
+            unread = offered
+            checkUnread()
         }
         if isReading, flags.contains(.owesFinished) { tellFinished() }
+    }
+
+    func clearUnread() {
+        var queue = unread
+        unread = ByteQueue()
+        queue.clear(pool: loop.pool)
     }
 
     // MARK: Pausing
@@ -105,7 +136,7 @@ extension Link {
             flags.remove(.pausedDriver)
             if !unread.isEmpty || flags.contains(.owesFinished) {
                 flags.insert(.mustRedeliver)
-                loop.markDirty(id)
+                owesMore()
             }
         } else {
             flags.insert(.pausedDriver)

@@ -5,23 +5,20 @@ import OmniwayTelemetry
 @safe
 public final class Link {
     public let loop: Loop
-    public private(set) var id = LinkID.none
-    public private(set) var traits: LinkTraits
-    public var limits: QueueLimits { didSet { limitsChanged() } }
-
-    /// May be replaced at any time, also by itself in `receive`: what it left unread goes to the new one.
-    public var handler: any LinkHandler
-
     public enum State: Sendable { case connecting, open, closed }
-    /// Connecting and open links take writes; later ones are counted and dropped.
-    public private(set) var state = State.connecting
 
-    /// The last time that anything arrived.
-    public private(set) var lastHeard: Moment
+    // Stored apart from their public names: only what the module alone can reach is free of run-time exclusivity checks.
+    private var currentID = LinkID.none
+    private var currentState = State.connecting
+    private var currentTraits: LinkTraits
+    private var currentHandler: any LinkHandler
+    private var currentLimits: QueueLimits
+    private var heardAt: Moment
 
-    var driver: any LinkDriver
+    let driver: any LinkDriver
     var unread = ByteQueue()
-    var chunk: Chunk?
+    /// The bytes in the handler's hands, so that a link detached meanwhile can take the rest along.
+    var chunk = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     var flags: Flags = []
     var holds: UInt32 = 0
     /// Links whose reading waits until this one is writable.
@@ -47,13 +44,9 @@ public final class Link {
         static let mustRedeliver = Flags(rawValue: 64)
         /// The rest of a message that did not fit is dropped too.
         static let droppingMessage = Flags(rawValue: 128)
-    }
-
-    /// The bytes in the handler's hands, so that a link detached meanwhile can take the rest along.
-    @safe
-    struct Chunk {
-        let start: UnsafeRawPointer
-        let count: Int
+        static let keepsMessages = Flags(rawValue: 256)
+        /// The handler was replaced; what the old one leaves is the new one's.
+        static let newHandler = Flags(rawValue: 512)
     }
 
     /// A link whose driver will call `opened`. Nil when the loop has no slot for another.
@@ -68,18 +61,45 @@ public final class Link {
             return nil
         }
         self.loop = loop
-        self.id = LinkID(id)
-        self.traits = traits
-        self.limits = limits
+        currentID = LinkID(id)
+        currentTraits = traits
+        currentLimits = limits
+        currentHandler = handler
         self.driver = driver
-        self.handler = handler
-        lastHeard = loop.now
+        heardAt = loop.now
         lastSent = loop.now
         unsafe entry = SlotTable<LinkEntry>.payload(slot)
         unsafe entry.pointee.settle(self)
         unsafe entry.pointee.flags = traits.keepsMessages ? .blocked : [.blocked, .plain]
-        if traits.keepsMessages { parts = PartQueue() }
+        if traits.keepsMessages {
+            flags = .keepsMessages
+            parts = PartQueue()
+        }
         loop.counters.openedLinks.add(1)
+    }
+
+    public var id: LinkID { currentID }
+    public var traits: LinkTraits { currentTraits }
+    /// Connecting and open links take writes; later ones are counted and dropped.
+    public var state: State { currentState }
+    /// The last time that anything arrived.
+    public var lastHeard: Moment { heardAt }
+
+    /// May be replaced at any time, also by itself in `receive`: what it left unread goes to the new one.
+    public var handler: any LinkHandler {
+        get { currentHandler }
+        set {
+            currentHandler = newValue
+            flags.insert(.newHandler)
+        }
+    }
+
+    public var limits: QueueLimits {
+        get { currentLimits }
+        set {
+            currentLimits = newValue
+            limitsChanged()
+        }
     }
 
     // MARK: Writing
@@ -166,8 +186,11 @@ public final class Link {
 
     // MARK: Sending
 
-    /// Called by the loop for a dirty link.
+    /// Called by the loop for a dirty link that is not just a plain open stream.
+    @inline(never)
     func flush() {
+        guard state != .closed else { return }
+        unsafe entry.pointee.flags.remove(.owesMore)
         if flags.contains(.mustRedeliver) { redeliver() }
         guard state == .open, unsafe !entry.pointee.flags.contains(.blocked) else { return }
         sendQueue()
@@ -180,11 +203,18 @@ public final class Link {
         if flags.contains(.finishing), !flags.contains(.finished), queued == 0 { finishNow() }
     }
 
-    private func sendQueue() {
-        if parts == nil { sendBytes() } else { sendParts() }
+    /// Something besides sending is to be done at the end of the turn.
+    func owesMore() {
+        unsafe entry.pointee.flags.insert(.owesMore)
+        loop.markDirty(id)
     }
 
-    private func sendBytes() {
+    private func sendQueue() {
+        if unsafe entry.pointee.flags.contains(.plain) || parts == nil { sendBytes(on: loop) } else { sendParts() }
+    }
+
+    @inline(__always)
+    func sendBytes(on loop: Loop) {
         let count = unsafe entry.pointee.queue.count
         if count == 0 { return }
         let taken = unsafe entry.pointee.queue.withBytes { driver.send($0, endOfMessage: false, for: self) }
@@ -243,8 +273,8 @@ public final class Link {
     /// For drivers: connected, and all handshakes are done.
     public func opened() {
         guard state == .connecting else { return }
-        state = .open
-        lastHeard = loop.now
+        currentState = .open
+        heardAt = loop.now
         lastSent = loop.now
         handler.opened(self)
         sendable()
@@ -257,7 +287,7 @@ public final class Link {
         guard state != .closed, !flags.contains(.finishing) else { return }
         flags.insert(.finishing)
         unsafe entry.pointee.flags.remove(.plain)
-        loop.markDirty(id)
+        owesMore()
     }
 
     private func finishNow() {
@@ -320,7 +350,7 @@ public final class Link {
         }
     }
 
-    func heard() { lastHeard = loop.now }
+    func heard() { heardAt = loop.now }
 
     // MARK: Moving
 
@@ -344,16 +374,17 @@ public final class Link {
         guard state != .closed else { return }
         if !detached.unsent.isEmpty { write(detached.unsent) }
         if detached.isFinishing { finish() }
-        unsafe detached.unread.withUnsafeBytes { unsafe unread.append(RawSpan(_unsafeBytes: $0), pool: loop.pool) }
+        unsafe detached.unread.withUnsafeBytes { unsafe keep(RawSpan(_unsafeBytes: $0)) }
         if detached.peerFinished { flags.insert([.peerFinished, .owesFinished]) }
         flags.insert(.mustRedeliver)
-        loop.markDirty(id)
+        owesMore()
     }
 
     private func leave(_ reason: CloseReason) -> ByteQueue {
-        state = .closed
+        currentState = .closed
         closeReason = reason
         let queue = unsafe entry.pointee.queue
+        unsafe entry.pointee.flags = unsafe entry.pointee.flags.intersection(.dirty)
         if let idleTimer { loop.cancel(idleTimer) }
         loop.links.remove(id.slotID)
         loop.counters.closed(reason)
@@ -364,15 +395,13 @@ public final class Link {
     private func discard(_ queue: ByteQueue) {
         var queue = queue
         queue.clear(pool: loop.pool)
-        unread.clear(pool: loop.pool)
+        clearUnread()
     }
 
     /// At the end of the turn in which it was closed.
     func tellClosed() {
         handler.closed(self, closeReason)
-        // Break the circles: both may hold the link.
-        handler = loop.nobody
-        driver = loop.nobody
+        currentHandler = loop.nobody  // It may hold the link.
         parts = nil
         unsafe entry.pointee.moveOut()
     }

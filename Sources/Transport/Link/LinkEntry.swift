@@ -11,23 +11,51 @@ struct LinkEntry: BitwiseCopyable {
         static let blocked = Flags(rawValue: 4)
         /// Above the high mark; the handler hears of it when the queue is below the low mark.
         static let full = Flags(rawValue: 8)
+        /// More is to be done at the end of the turn than sending bytes.
+        static let owesMore = Flags(rawValue: 16)
     }
 
-    private var reference: Unmanaged<Link>?
+    private var reference: LinkReference?
     var queue = ByteQueue()
     var highMark: UInt32
     var flags: Flags = []
 
     /// An entry for a link that is being made; it must `settle` before anybody looks for it.
     init(highMark: Int) {
-        unsafe reference = nil
+        reference = nil
         self.highMark = UInt32(highMark)
     }
 
     /// Holds the link until `moveOut`.
-    mutating func settle(_ link: Link) { unsafe reference = .passRetained(link) }
-    func moveOut() { unsafe reference?.release() }
+    mutating func settle(_ link: Link) {
+        reference = LinkReference(link)
+        reference?.retain()
+    }
+    func moveOut() { reference?.release() }
 
-    // Safe because nobody sees an entry before it is settled, and the loop moves a link out only after its last use.
-    var link: Link { unsafe reference.unsafelyUnwrapped.takeUnretainedValue() }
+    // Safe because nobody sees an entry before it is settled.
+    var link: Link { unsafe reference.unsafelyUnwrapped.link }
+
+    @inline(__always)
+    mutating func flush(on loop: Loop) {
+        flags.remove(.dirty)
+        let isPlain = flags == .plain
+        unsafe reference.unsafelyUnwrapped.with { isPlain ? $0.sendBytes(on: loop) : $0.flush() }
+    }
+}
+
+/// A link without its reference counts, which cost more than a frame does. Only for those whom the loop tells of the
+/// link's end: the loop's table holds a link until the end of the turn in which it was closed.
+@safe
+struct LinkReference: BitwiseCopyable {
+    private let reference: Unmanaged<Link>
+
+    init(_ link: Link) { unsafe reference = .passUnretained(link) }
+    func retain() { unsafe _ = reference.retain() }
+    func release() { unsafe reference.release() }
+
+    var link: Link { unsafe reference.takeUnretainedValue() }
+
+    @inline(__always)
+    func with<R>(_ body: (Link) -> R) -> R { unsafe reference._withUnsafeGuaranteedRef(body) }
 }

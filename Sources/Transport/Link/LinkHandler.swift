@@ -27,6 +27,7 @@ extension LinkHandler {
 
 /// Who moves the bytes of a link below it: a socket, TLS, WebSocket, a virtual connection, a pipe, framing.
 ///
+/// A link holds its driver for good, so a driver lets go of the link when either of them ends it.
 /// Upwards a driver calls `Link`'s `opened`, `deliver`, `peerFinished`, `sendable` and `ended`.
 public protocol LinkDriver: AnyObject {
     /// Sends bytes and returns how many it took. After taking less it must call `link.sendable()` later.

@@ -47,7 +47,24 @@ final class BufferPool {
         return unsafe block
     }
 
+    @inline(__always)
+    func takeSmallest() -> UnsafeMutableRawPointer {
+        guard let block = unsafe free[0] else { return unsafe take(Self.smallest) }
+        // Safe for the same reason.
+        unsafe free[0] = block.load(as: UnsafeMutableRawPointer?.self)
+        kept -= Self.smallest
+        return unsafe block
+    }
+
+    @inline(__always)
     func give(_ block: UnsafeMutableRawPointer, size: Int) {
+        guard size == Self.smallest, kept < keepLimit else { return unsafe giveAny(block, size: size) }
+        unsafe block.storeBytes(of: free[0], as: UnsafeMutableRawPointer?.self)
+        unsafe free[0] = block
+        kept += Self.smallest
+    }
+
+    private func giveAny(_ block: UnsafeMutableRawPointer, size: Int) {
         let index = Self.classIndex(size)
         if index < Self.classes, kept + size <= keepLimit {
             unsafe block.storeBytes(of: free[index], as: UnsafeMutableRawPointer?.self)

@@ -29,8 +29,17 @@ struct ByteQueue: BitwiseCopyable {
         tail &+= UInt32(truncatingIfNeeded: count)
     }
 
-    @inline(never)
     private mutating func makeRoom(_ count: Int, pool: BufferPool) {
+        if capacity == 0, count <= BufferPool.smallest {
+            unsafe block = pool.takeSmallest()
+            capacity = UInt32(BufferPool.smallest)
+        } else {
+            grow(count, pool: pool)
+        }
+    }
+
+    @inline(never)
+    private mutating func grow(_ count: Int, pool: BufferPool) {
         let live = self.count
         precondition(live + count <= Self.maxCount, "a queue limit above \(Self.maxCount) bytes")
         // Moving pays only when at least half of the block is free; otherwise long queues would be moved for every write.

@@ -7,7 +7,8 @@ public import OmniwayTelemetry
 public final class Loop {
     public let index: Int
     /// The time of this turn. It stands still while callbacks run.
-    public private(set) var now: Moment
+    public var now: Moment { turnTime }
+    private var turnTime: Moment
     /// Randomness for whatever runs here; seeded when the loop is simulated.
     public var random: any RandomNumberGenerator
     public let meters: Meters
@@ -43,7 +44,7 @@ public final class Loop {
         self.executor = executor
         self.clock = clock
         self.random = random
-        now = clock.now
+        turnTime = clock.now
         taskLimit = limits.tasks
         meters = Meters()
         counters = LoopCounters(meters)
@@ -73,11 +74,11 @@ public final class Loop {
         if let poller {
             events = poller.wait(milliseconds: mayWait && dirtyCount == 0 && starts.isEmpty ? timeout : 0)
         }
-        now = clock.now
+        turnTime = clock.now
         for index in 0..<events {
             guard let (id, readiness) = poller?.event(index) else { break }
             if let slot = unsafe sources.find(id) {
-                unsafe slot.pointee.payload.source.ready(readiness, on: self)
+                unsafe slot.pointee.payload.ready(readiness, on: self)
             } else if id == Self.wakeID {
                 executor.wakeSeen()
             }
@@ -118,13 +119,20 @@ public final class Loop {
         repeat {
             for observer in observers { observer.turnEnds(on: self) }
             while dirtyCount > 0 { flush() }
-            let closed = exchange(&closing, with: [])
-            for link in closed { link.tellClosed() }
+            if !closing.isEmpty { tellClosed() }
         } while dirtyCount > 0 || !closing.isEmpty
         links.recycle()
         sources.recycle()
-        for entry in retiredSources { entry.moveOut() }
-        retiredSources.removeAll(keepingCapacity: true)
+        if !retiredSources.isEmpty {
+            for entry in retiredSources { entry.moveOut() }
+            retiredSources = []
+        }
+    }
+
+    private func tellClosed() {
+        let closed = closing
+        closing = []
+        for link in closed { link.tellClosed() }
     }
 
     private func flush() {
@@ -132,8 +140,7 @@ public final class Loop {
         var index = 0
         while index < dirtyCount {
             // Safe because index < dirtyCount <= capacity, and a dirty slot keeps its link until the turn's end.
-            unsafe links.slots[Int(dirty[index])].payload.flags.remove(.dirty)
-            unsafe links.slots[Int(dirty[index])].payload.link.flush()
+            unsafe links.slots[Int(dirty[index])].payload.flush(on: self)
             index += 1
         }
         dirtyCount = 0

@@ -20,8 +20,13 @@ struct SourceEntry: BitwiseCopyable {
     init(_ source: PollSource) { unsafe reference = .passRetained(source) }
     func moveOut() { unsafe reference.release() }
 
-    // Safe because a loop moves a source out only after its last event was handled.
     var source: PollSource { unsafe reference.takeUnretainedValue() }
+
+    @inline(__always)
+    func ready(_ readiness: Readiness, on loop: Loop) {
+        // Safe because a loop moves a source out only after its last event was handled.
+        unsafe reference._withUnsafeGuaranteedRef { $0.ready(readiness, on: loop) }
+    }
 }
 
 /// The one buffer into which a loop reads. In front of it there is room for what a link left unread,

@@ -3,8 +3,10 @@ import OmniwayTelemetry
 
 /// A stream socket below a link.
 final class SocketDriver: PollSource, LinkDriver {
-    private enum State { case idle, linked(Link), lingering(Lingering), released }
+    private enum State { case idle, linked, lingering, released }
     private var state = State.idle
+    private var link: LinkReference?
+    private var lingering: Lingering?
     private var isReading = true
     private var sawEnd = false
     private var waitsToWrite = false
@@ -20,7 +22,8 @@ final class SocketDriver: PollSource, LinkDriver {
 
     /// The socket is the link's from here on.
     func start(_ link: Link) throws(SystemError) {
-        state = .linked(link)
+        self.link = LinkReference(link)
+        state = .linked
         try link.loop.watch(self, for: .read)
         isWatched = true
     }
@@ -29,33 +32,45 @@ final class SocketDriver: PollSource, LinkDriver {
 
     override func ready(_ readiness: Readiness, on loop: Loop) {
         switch state {
-        case .linked(let link):
-            if readiness.contains(.write), waitsToWrite {
-                wantWrite(false, link)
-                link.sendable()
-            }
-            if isReading, !sawEnd, !readiness.isDisjoint(with: [.read, .hangUp, .error]) {
-                read(link, loop)
-            } else if !readiness.isDisjoint(with: [.hangUp, .error]) {
-                hungUpUnread(link, loop)
-            }
-        case .lingering(let rest): if rest.goOn(descriptor, loop) { release(loop) }
+        case .linked:
+            if readiness == .read, isReading { read(loop) } else { link?.with { readyForMore(readiness, $0, loop) } }
+        case .lingering: if lingering?.goOn(descriptor, loop) ?? true { release(loop) }
         case .idle, .released: break
         }
     }
 
+    private func readyForMore(_ readiness: Readiness, _ link: Link, _ loop: Loop) {
+        if readiness.contains(.write), waitsToWrite {
+            wantWrite(false, link)
+            link.sendable()
+        }
+        if state != .linked { return }
+        if isReading, !sawEnd, !readiness.isDisjoint(with: [.read, .hangUp, .error]) {
+            read(loop)
+        } else if !readiness.isDisjoint(with: [.hangUp, .error]) {
+            hungUpUnread(link, loop)
+        }
+    }
+
     /// One read a turn: the buffer is shared, and so is the loop.
-    private func read(_ link: Link, _ loop: Loop) {
+    private func read(_ loop: Loop) {
         let count = unsafe recv(descriptor, loop.inbound.start, InboundBuffer.size, 0)
         if count > 0 {
-            loop.counters.bytesRead.add(UInt64(count))
-            link.deliverInbound(count)
-        } else if count == 0 {
+            loop.counters.bytesRead.add(UInt64(truncatingIfNeeded: count))
+            link?.with { $0.deliverInbound(count, loop) }
+        } else {
+            let error = SystemError.last
+            link?.with { readNothing(count, error, $0) }
+        }
+    }
+
+    private func readNothing(_ count: Int, _ error: SystemError, _ link: Link) {
+        if count == 0 {
             sawEnd = true
             updateInterest(link)
             link.peerFinished()
-        } else if errno != EAGAIN && errno != EINTR {
-            broken(link, SystemError.last)
+        } else if error.number != EAGAIN && error.number != EINTR {
+            broken(link, error)
         }
     }
 
@@ -115,8 +130,8 @@ final class SocketDriver: PollSource, LinkDriver {
         }
         // Closing a socket with bytes that were not read resets the connection, and what was sent last is lost with it.
         guard !rest.isEmpty || hasUnreadInput else { return release(link.loop) }
-        let lingering = Lingering(rest, driver: self, link.loop)
-        state = .lingering(lingering)
+        lingering = Lingering(rest, driver: self, link.loop)
+        state = .lingering
         isReading = true
         waitsToWrite = !rest.isEmpty
         if rest.isEmpty { shutdown(descriptor, Int32(SHUT_WR)) }
@@ -170,14 +185,15 @@ final class SocketDriver: PollSource, LinkDriver {
     }
 
     fileprivate func lingeredTooLong(_ loop: Loop) {
-        guard case .lingering = state else { return }
+        guard state == .lingering else { return }
         setLinger(seconds: 0)
         release(loop)
     }
 
     private func release(_ loop: Loop) {
-        if case .released = state { return }
+        guard state != .released else { return }
         state = .released
+        lingering = nil
         loop.forget(self)
         Glibc.close(descriptor)
         limits?.leave(host)
