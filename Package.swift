@@ -9,21 +9,40 @@ let strict: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),  // For ByteReader, which borrows a span.
 ]
 
+/// A library target of the product: its folder is its name without the prefix.
+func library(_ folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: "Omniway\(folder)", dependencies: dependencies, path: "Sources/\(folder)", swiftSettings: strict)
+}
+
+func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: "\(folder)Tests", dependencies: dependencies, path: "Tests/\(folder)Tests", swiftSettings: strict)
+}
+
 let package = Package(
     name: "omniway",
     platforms: [.macOS(.v26)],
     products: [
-        //.library(name: "Omniway", targets: ["Omniway"]),
-        //        .library(name: "OmniwayTesting", targets: ["OmniwayTesting"]),
-        //        .executable(name: "omniway", targets: ["OmniwayCommand"]),
+        .library(name: "Omniway", targets: ["Omniway"]),
+        .library(name: "OmniwayTesting", targets: ["OmniwayTesting"]),
+        .executable(name: "omniway", targets: ["OmniwayCommand"]),
     ],
     targets: [
         .target(name: "CSystem", path: "Sources/CSystem"),
-        .target(name: "OmniwayWire", path: "Sources/Wire", swiftSettings: strict),
-        .target(name: "OmniwayTelemetry", path: "Sources/Telemetry", swiftSettings: strict),
+        library("Wire"),
+        library("Telemetry"),
+        library("Arguments"),
+        library("Transport", ["CSystem", "OmniwayWire", "OmniwayTelemetry"]),
         .target(
-            name: "OmniwayTransport", dependencies: ["CSystem", "OmniwayWire", "OmniwayTelemetry"],
-            path: "Sources/Transport", swiftSettings: strict),
+            name: "Omniway", dependencies: ["OmniwayTransport", "OmniwayTelemetry"], path: "Sources/Omniway",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "OmniwayCommand", dependencies: ["Omniway", "OmniwayArguments"], path: "Sources/Command",
+            swiftSettings: strict),
+        library("Testing", ["OmniwayTransport"]),
+
+        tests("Wire", ["OmniwayWire", "OmniwayTesting"]),
+        tests("Transport", ["OmniwayTransport", "OmniwayTesting", "OmniwayTelemetry"]),
+
         .executableTarget(
             name: "RelayBenchmark", dependencies: ["OmniwayTransport"], path: "Benchmarks/relay/swift",
             swiftSettings: strict),

@@ -1,11 +1,45 @@
 #define _GNU_SOURCE
 #include "CSystem.h"
+#include <sched.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 static _Thread_local const void *current_loop;
 
 const void *csystem_current_loop(void) { return current_loop; }
 void csystem_set_current_loop(const void *loop) { current_loop = loop; }
+
+// The hook of the Swift runtime through which every job goes that belongs to no particular executor.
+typedef __attribute__((swiftcall)) void (*enqueue_global)(void *job);
+extern __attribute__((swiftcall)) void (*swift_task_enqueueGlobal_hook)(void *job, enqueue_global original);
+
+static void (*take_job)(void *job);
+static _Thread_local bool is_capturing;
+
+static __attribute__((swiftcall)) void capture(void *job, enqueue_global original) {
+    if (is_capturing) take_job(job);
+    else original(job);
+}
+
+void csystem_capture_global_jobs(void (*take)(void *job)) {
+    take_job = take;
+    swift_task_enqueueGlobal_hook = capture;
+}
+void csystem_set_capturing(bool capturing) { is_capturing = capturing; }
+
+int csystem_processor_count(void) {
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (int)online : 1;
+}
+
+double csystem_thread_cpu_seconds(void) {
+    struct timespec used;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) != 0) return 0;
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
 
 int csystem_accept(int listener, void *address, unsigned *length) {
     return accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);

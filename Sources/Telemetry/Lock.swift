@@ -27,4 +27,15 @@ package final class Lock<State>: @unchecked Sendable {  // Safe because `state` 
         defer { unsafe pthread_mutex_unlock(mutex) }
         return try body(&state)
     }
+
+    /// Sleeps until `isReady`, then runs `body` alone. Whoever makes it ready wakes `condition`. Never on a loop.
+    package func withLock<R>(
+        when isReady: (State) -> Bool, wokenBy condition: Condition, _ body: (inout State) -> sending R
+    ) -> sending R {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        // The sleep lies between accesses to `state`, not within `body`, where nobody else may change it.
+        while !isReady(state) { unsafe condition.sleep(unlocking: mutex) }
+        return body(&state)
+    }
 }

@@ -1,22 +1,39 @@
 /// What the meters of one or several loops said at one moment.
 public struct MeterSnapshot: Sendable {
+    /// What tells one series of a family from the others.
     public struct Label: Sendable, Equatable {
+        /// The label's name, the same throughout a family.
         public let name: String
+        /// What it is for this series.
         public let value: String
+
+        /// A label, to ask for a series.
+        public init(name: String, value: String) { (self.name, self.value) = (name, value) }
     }
+    /// What a meter said: counters and gauges a number, histograms all their buckets.
     public enum Value: Sendable, Equatable { case number(Double), histogram(HistogramSnapshot) }
+    /// One meter of a family.
     public struct Series: Sendable {
+        /// In the order in which they were given.
         public let labels: [Label]
+        /// What it said, of all loops together.
         public internal(set) var value: Value
     }
+    /// All meters of one name.
     public struct Family: Sendable {
+        /// What Prometheus calls it.
         public let name: String
+        /// What it counts, in one sentence.
         public let help: String
+        /// How to read the numbers.
         public let kind: MeterKind
+        /// One per set of labels, in the order of their making.
         public internal(set) var series: [Series]
     }
+    /// In the order of their making.
     public private(set) var families: [Family]
 
+    /// A snapshot to add others to.
     public init(families: [Family] = []) { self.families = families }
 
     /// Adds another loop's values: equal names and labels become one series.
@@ -35,6 +52,7 @@ public struct MeterSnapshot: Sendable {
         guard case .number(let number)? = series(name, labels)?.value else { return nil }
         return number
     }
+    /// The histogram of one series, for tests and status pages.
     public func histogram(_ name: String, labels: [Label] = []) -> HistogramSnapshot? {
         guard case .histogram(let histogram)? = series(name, labels)?.value else { return nil }
         return histogram
@@ -47,7 +65,8 @@ public struct MeterSnapshot: Sendable {
     public var prometheusText: String {
         var text = ""
         for family in families {
-            text += "# HELP \(family.name) \(Self.escape(family.help, quotes: false))\n# TYPE \(family.name) \(family.kind)\n"
+            text += "# HELP \(family.name) \(Self.escape(family.help, quotes: false))\n"
+            text += "# TYPE \(family.name) \(family.kind)\n"
             for series in family.series {
                 switch series.value {
                 case .number(let number): Self.line(&text, family.name, series.labels, Self.format(number))
@@ -62,7 +81,7 @@ public struct MeterSnapshot: Sendable {
         var seen: UInt64 = 0
         for index in histogram.counts.indices {
             seen += histogram.counts[index]
-            guard index % 4 == 3 else { continue }  // One line per doubling.
+            guard index % Histogram.steps == Histogram.steps - 1 else { continue }  // One line per doubling.
             let bound = Double(Histogram.upperBound(index)) / 1e9
             line(&text, name + "_bucket", labels + [Label(name: "le", value: format(bound))], "\(seen)")
         }

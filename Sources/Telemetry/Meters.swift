@@ -2,23 +2,29 @@
 public final class Counter {
     private var count: UInt64 = 0
     init() {}
+    /// The sum of all that was added.
     public var value: UInt64 { count }
+    /// Counts `amount` more.
     public func add(_ amount: UInt64) { count &+= amount }
 }
 
 /// A number that goes up and down.
 public final class Gauge {
+    /// Where it stands.
     public private(set) var value: Int64 = 0
     init() {}
+    /// Replaces the value.
     public func set(_ value: Int64) { self.value = value }
+    /// Moves the value up, or down by a negative amount.
     public func add(_ amount: Int64) { value &+= amount }
 }
 
 /// The meters of one loop. Asking for a name and labels again gives the same meter.
 public final class Meters {
+    /// What tells one meter from others of its name. Their order counts.
     public typealias Labels = [(name: String, value: String)]
 
-    private enum Cell { case counter(Counter), gauge(Gauge), histogram(Histogram), read(kind: MeterKind, () -> Double) }
+    private enum Cell { case counter(Counter), gauge(Gauge), histogram(Histogram), read(() -> Double) }
     private struct Series {
         let labels: Labels
         let cell: Cell
@@ -32,18 +38,23 @@ public final class Meters {
     private var families: [Family] = []
     private var familyByName: [String: Int] = [:]
 
+    /// Meters for one loop.
     public init() {}
 
+    /// The counter of that name and labels.
     public func counter(_ name: String, _ help: String, labels: Labels = []) -> Counter {
-        guard case .counter(let cell) = cell(name, help, labels, .counter, { .counter(Counter()) }) else { mismatch(name) }
+        guard case .counter(let cell) = cell(name, help, labels, .counter, { .counter(Counter()) })
+        else { mismatch(name) }
         return cell
     }
 
+    /// The gauge of that name and labels.
     public func gauge(_ name: String, _ help: String, labels: Labels = []) -> Gauge {
         guard case .gauge(let cell) = cell(name, help, labels, .gauge, { .gauge(Gauge()) }) else { mismatch(name) }
         return cell
     }
 
+    /// The histogram of that name and labels, for durations; the name ends in `_seconds`.
     public func histogram(_ name: String, _ help: String, labels: Labels = []) -> Histogram {
         guard case .histogram(let cell) = cell(name, help, labels, .histogram, { .histogram(Histogram()) })
         else { mismatch(name) }
@@ -54,7 +65,7 @@ public final class Meters {
     public func read(
         _ kind: MeterKind, _ name: String, _ help: String, labels: Labels = [], _ read: @escaping () -> Double
     ) {
-        _ = cell(name, help, labels, kind, { .read(kind: kind, read) })
+        _ = cell(name, help, labels, kind, { .read(read) })
     }
 
     private func cell(_ name: String, _ help: String, _ labels: Labels, _ kind: MeterKind, _ make: () -> Cell) -> Cell {
@@ -67,7 +78,9 @@ public final class Meters {
             families.append(Family(name: name, help: help, kind: kind))
         }
         precondition(families[index].kind == kind, "meter \(name) is a \(families[index].kind) already")
-        if let known = families[index].series.first(where: { $0.labels.elementsEqual(labels, by: ==) }) { return known.cell }
+        if let known = families[index].series.first(where: { $0.labels.elementsEqual(labels, by: ==) }) {
+            return known.cell
+        }
         let made = make()
         families[index].series.append(Series(labels: labels, cell: made))
         return made
@@ -93,10 +106,11 @@ public final class Meters {
         switch cell {
         case .counter(let counter): .number(Double(counter.value))
         case .gauge(let gauge): .number(Double(gauge.value))
-        case .read(_, let read): .number(read())
+        case .read(let read): .number(read())
         case .histogram(let histogram): .histogram(histogram.snapshot)
         }
     }
 }
 
+/// What a meter's numbers mean, in Prometheus' words.
 public enum MeterKind: String, Sendable { case counter, gauge, histogram }

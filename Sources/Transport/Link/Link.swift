@@ -47,6 +47,7 @@ public final class Link {
         static let keepsMessages = Flags(rawValue: 256)
         /// The handler was replaced; what the old one leaves is the new one's.
         static let newHandler = Flags(rawValue: 512)
+        static let hasEnded = Flags(rawValue: 1024)
     }
 
     /// A link whose driver will call `opened`. Nil when the loop has no slot for another.
@@ -231,8 +232,8 @@ public final class Link {
             if taken > 0 {
                 lastSent = loop.now
                 if part.shared == nil { unsafe entry.pointee.queue.drop(taken, pool: loop.pool) }
-                parts?.sent(taken)
             }
+            if taken > 0 || part.count == 0 { parts?.sent(taken) }
             if taken < part.count {
                 unsafe entry.pointee.flags.insert(.blocked)
                 return
@@ -244,9 +245,9 @@ public final class Link {
         }
     }
 
+    /// A message goes to its driver whole.
     private var nextPart: PartQueue.Part? {
-        // A datagram waits for its end; a stream of pieces need not.
-        guard let part = parts?.first, part.endsMessage || traits.isReliable else { return nil }
+        guard let part = parts?.first, part.endsMessage || !traits.keepsMessages else { return nil }
         return part
     }
 
@@ -269,6 +270,9 @@ public final class Link {
     }
 
     // MARK: Opening
+
+    /// For drivers that learn the peer when they are connected.
+    func setPeer(_ peer: SocketAddress) { currentTraits.peer = peer }
 
     /// For drivers: connected, and all handshakes are done.
     public func opened() {
@@ -398,8 +402,12 @@ public final class Link {
         clearUnread()
     }
 
+    /// The handler has heard of the end.
+    public var hasEnded: Bool { flags.contains(.hasEnded) }
+
     /// At the end of the turn in which it was closed.
     func tellClosed() {
+        flags.insert(.hasEnded)
         handler.closed(self, closeReason)
         currentHandler = loop.nobody  // It may hold the link.
         parts = nil

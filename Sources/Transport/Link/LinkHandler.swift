@@ -31,6 +31,7 @@ extension LinkHandler {
 /// Upwards a driver calls `Link`'s `opened`, `deliver`, `peerFinished`, `sendable` and `ended`.
 public protocol LinkDriver: AnyObject {
     /// Sends bytes and returns how many it took. After taking less it must call `link.sendable()` later.
+    /// A driver that keeps messages gets each of them whole, and takes all of it or nothing.
     /// It never writes to the same link from here.
     func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int
 

@@ -23,7 +23,7 @@ struct ByteQueue: BitwiseCopyable {
         if Int(capacity &- tail) < count { makeRoom(count, pool: pool) }
         // Safe because there is room for count bytes behind the tail, and a span never overlaps a queue's free room.
         unsafe bytes.withUnsafeBytes { source in
-            guard let from = source.baseAddress else { return }
+            guard count > 0, let from = source.baseAddress else { return }
             unsafe memcpy(block.unsafelyUnwrapped + Int(tail), from, count)
         }
         tail &+= UInt32(truncatingIfNeeded: count)

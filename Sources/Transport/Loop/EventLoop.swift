@@ -1,11 +1,14 @@
 import Glibc
-import OmniwayTelemetry
+public import OmniwayTelemetry
+import Synchronization
 
 /// The door of one loop: an actor whose executor is the loop's thread. It owns exactly one thing, the `Loop`.
 public actor EventLoop {
     public nonisolated let index: Int
     public nonisolated let clock: LoopClock
     nonisolated let executor: LoopExecutor
+    /// Where other loops put what goes through pipes to this one. Each pipe has a few messages under way at most.
+    nonisolated let pipes: Mailbox<PipeMail>
     private nonisolated let thread: LoopThread
     private let loop: Loop
 
@@ -21,30 +24,42 @@ public actor EventLoop {
         self.clock = clock
         executor = LoopExecutor(isSimulated: clock.isManual)
         thread = LoopThread()
-        loop = Loop(index: index, executor: executor, clock: clock, limits: limits, random: random)
+        pipes = Mailbox(limit: 4 * limits.links, index: 0, executor: executor)
+        loop = Loop(
+            index: index, executor: executor, clock: clock, limits: limits, random: random,
+            pipes: PipeHub(mailbox: pipes))
         if !clock.isManual { thread.start { [self] in runForever() } }
     }
 
     /// Runs `body` on the loop. What it builds there stays there: the closure captures nothing that is not `Sendable`.
-    public func run<R: Sendable>(_ body: @Sendable (Loop) throws -> R) rethrows -> R { try body(loop) }
+    public func run<R: Sendable, E: Error>(_ body: @Sendable (Loop) throws(E) -> R) throws(E) -> R { try body(loop) }
 
     /// Builds a loop-confined object and returns its `Sendable` name.
-    public func own<Value: AnyObject>(_ make: @Sendable (Loop) throws -> Value) rethrows -> LoopBound<Value> {
+    public func own<Value: AnyObject, E: Error>(_ make: @Sendable (Loop) throws(E) -> Value) throws(E) -> LoopBound<Value> {
         LoopBound(home: self, slot: loop.bind(try make(loop)))
     }
 
-    fileprivate func with<Value: AnyObject, R: Sendable>(
-        _ bound: LoopBound<Value>, _ body: @Sendable (Loop, Value) throws -> R
-    ) rethrows -> R {
+    fileprivate func with<Value: AnyObject, R: Sendable, E: Error>(
+        _ bound: LoopBound<Value>, _ body: @Sendable (Loop, Value) throws(E) -> R
+    ) throws(E) -> R {
         try body(loop, unsafe unsafeDowncast(loop.bound(bound.slot), to: Value.self))
     }
 
-    fileprivate func map<Value: AnyObject, Other: AnyObject>(
-        _ bound: LoopBound<Value>, _ make: @Sendable (Loop, Value) throws -> Other
-    ) rethrows -> LoopBound<Other> {
+    fileprivate func map<Value: AnyObject, Other: AnyObject, E: Error>(
+        _ bound: LoopBound<Value>, _ make: @Sendable (Loop, Value) throws(E) -> Other
+    ) throws(E) -> LoopBound<Other> {
         let value = unsafe unsafeDowncast(loop.bound(bound.slot), to: Value.self)
         return LoopBound(home: self, slot: loop.bind(try make(loop, value)))
     }
+
+    /// What the loop's meters say now.
+    public func snapshot() -> MeterSnapshot { loop.meters.snapshot() }
+
+    /// Turns so far, for anybody to see: it stands still when the loop sleeps, or when a callback blocks it.
+    public nonisolated var pulse: UInt64 { executor.pulse.load(ordering: .relaxed) }
+
+    /// Whether the calling thread is this loop's, or acts for it.
+    public nonisolated var isCurrent: Bool { executor.isCurrent }
 
     // MARK: Turns
 
@@ -64,6 +79,7 @@ public actor EventLoop {
                 })
         }
         loop.settle()
+        if busy { loop.recordBusy() }
         return busy
     }
 
@@ -88,9 +104,10 @@ public actor EventLoop {
     /// call it on all loops until none is busy, then move the clock to the earliest `nextDeadline`.
     public nonisolated func simulateTurn() -> Bool {
         precondition(clock.isManual, "only a loop on a manual clock is driven from outside")
-        return executor.borrowThread {
+        return executor.simulate {
             let ran = executor.runJobs()
-            return assumeIsolated { $0.turn(mayWait: false) } || ran
+            let busy = assumeIsolated { $0.turn(mayWait: false) }
+            return ran || busy || executor.mayHaveWork
         }
     }
 
@@ -111,12 +128,14 @@ public struct LoopBound<Value: AnyObject>: Sendable {
     public let home: EventLoop
     let slot: Int
 
-    public func run<R: Sendable>(_ body: @Sendable (Loop, Value) throws -> R) async rethrows -> R {
+    public func run<R: Sendable, E: Error>(_ body: @Sendable (Loop, Value) throws(E) -> R) async throws(E) -> R {
         try await home.with(self, body)
     }
 
     /// Builds another object of the same loop from this one.
-    public func map<Other: AnyObject>(_ make: @Sendable (Loop, Value) throws -> Other) async rethrows -> LoopBound<Other> {
+    public func map<Other: AnyObject, E: Error>(
+        _ make: @Sendable (Loop, Value) throws(E) -> Other
+    ) async throws(E) -> LoopBound<Other> {
         try await home.map(self, make)
     }
 }

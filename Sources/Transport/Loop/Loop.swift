@@ -1,5 +1,7 @@
+import CSystem
 import Glibc
 public import OmniwayTelemetry
+import Synchronization
 
 /// Everything one thread owns: its links, timers, mailboxes and buffers. Not `Sendable`: whoever holds a `Loop` is on it.
 /// Other threads hold its `EventLoop`.
@@ -22,6 +24,9 @@ public final class Loop {
     let inbound = InboundBuffer()
     let counters: LoopCounters
     let nobody = Nobody()
+    let pipes: PipeHub
+    let helperTickets = HelperTickets()
+    private(set) lazy var helperMailbox = mailbox(of: HelperResult.self) { [helperTickets] in helperTickets.redeem($0) }
 
     private let sources: SlotTable<SourceEntry>
     private let dirty: UnsafeMutablePointer<UInt32>  // Slots with something to flush, each at most once.
@@ -34,16 +39,21 @@ public final class Loop {
     private var starts: [StartedTask] = []
     private var bound: [AnyObject] = []
     private(set) var isEnding = false
+    private var turns: UInt64 = 0
 
     /// Async tasks of this loop that have not ended, those that wait to be started included.
     public private(set) var tasks = 0
     public let taskLimit: Int
 
-    init(index: Int, executor: LoopExecutor, clock: LoopClock, limits: LoopLimits, random: any RandomNumberGenerator) {
+    init(
+        index: Int, executor: LoopExecutor, clock: LoopClock, limits: LoopLimits, random: any RandomNumberGenerator,
+        pipes: PipeHub
+    ) {
         self.index = index
         self.executor = executor
         self.clock = clock
         self.random = random
+        self.pipes = pipes
         turnTime = clock.now
         taskLimit = limits.tasks
         meters = Meters()
@@ -52,6 +62,8 @@ public final class Loop {
         links = SlotTable(capacity: limits.links)
         sources = SlotTable(capacity: limits.links + 1024)
         unsafe dirty = .allocate(capacity: limits.links)
+        readMeters()
+        mailSlots.append(MailReceiver(pipes.mailbox) { [pipes, unowned self] in pipes.take($0, on: self) })
         if let poller {
             do {
                 try poller.watch(executor.wakeDescriptor, for: .read, id: Self.wakeID)
@@ -85,7 +97,8 @@ public final class Loop {
         }
         let hadMail = executor.mayHaveWork && deliverMail()
         let hadTimers = fireTimers()
-        counters.turns.add(1)
+        turns &+= 1
+        executor.pulse.store(turns, ordering: .relaxed)
         return events > 0 || hadMail || hadTimers
     }
 
@@ -105,20 +118,23 @@ public final class Loop {
     private func fireTimers() -> Bool {
         guard let deadline = timers.nextDeadline, deadline <= now else { return false }
         // A timer set by a timer waits for the next turn, so a zero delay cannot hold the loop.
-        let due = timers.count
-        for _ in 0..<due {
-            guard let timer = timers.popDue(now) else { break }
+        let mark = timers.mark
+        while let timer = timers.popDue(now, before: mark) {
             counters.lag.record(nanoseconds: (now - timer.deadline).nanoseconds)
             timer.target.timerFired(timer.token, on: self)
         }
         return true
     }
 
+    /// How long this turn took; its length is what everybody else on the loop waits.
+    func recordBusy() { counters.busy.record(nanoseconds: (clock.now - now).nanoseconds) }
+
     /// Ends a turn: hands over what was staged, flushes until no link is dirty, tells who was closed.
     func settle() {
         repeat {
             for observer in observers { observer.turnEnds(on: self) }
             while dirtyCount > 0 { flush() }
+            pipes.handOver()
             if !closing.isEmpty { tellClosed() }
         } while dirtyCount > 0 || !closing.isEmpty
         links.recycle()
@@ -183,6 +199,9 @@ public final class Loop {
     }
 
     public var linkCount: Int { links.count }
+
+    /// Calls `body` for every link that is connecting or open, in the order of their slots.
+    public func forEachLink(_ body: (Link) -> Void) { links.forEach { _, entry in body(entry.link) } }
 
     func markDirty(_ id: LinkID) {
         guard let slot = unsafe links.find(id.slotID), unsafe !slot.pointee.payload.flags.contains(.dirty) else { return }
@@ -266,6 +285,24 @@ public final class Loop {
 
     func takeStarts() -> [StartedTask] { starts.isEmpty ? [] : exchange(&starts, with: []) }
     func taskEnded() { tasks -= 1 }
+
+    // MARK: Meters
+
+    /// What is known anyway, read when somebody asks.
+    private func readMeters() {
+        let label = [(name: "loop", value: "\(index)")]
+        meters.read(.counter, "omniway_loop_turns_total", "Turns of the event loops.", labels: label) { [unowned self] in
+            Double(turns)
+        }
+        if !clock.isManual {
+            meters.read(.counter, "omniway_loop_cpu_seconds_total", "Processor time of the loops.", labels: label) {
+                csystem_thread_cpu_seconds()
+            }
+        }
+        meters.read(.gauge, "omniway_links", "Links that are connecting or open.") { [links] in Double(links.count) }
+        meters.read(.gauge, "omniway_loop_tasks", "Async tasks under way.") { [unowned self] in Double(tasks) }
+        meters.read(.gauge, "omniway_pool_bytes", "Free bytes that the buffer pools keep.") { [pool] in Double(pool.kept) }
+    }
 
     // MARK: The end
 

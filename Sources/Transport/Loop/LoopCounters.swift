@@ -2,26 +2,26 @@ import OmniwayTelemetry
 
 /// What every loop counts about itself and its links.
 struct LoopCounters {
-    let turns: Counter
     let lag: Histogram
     let busy: Histogram
     let openedLinks: Counter
     let refusedLinks: Counter
     let bytesRead: Counter
     let bytesSent: Counter
+    let datagramsRead: Counter
     let lateWrites: Counter
     let droppedMessages: Counter
     private let meters: Meters
 
     init(_ meters: Meters) {
         self.meters = meters
-        turns = meters.counter("omniway_loop_turns_total", "Turns of the event loops.")
         lag = meters.histogram("omniway_loop_lag_seconds", "How late timers fired.")
         busy = meters.histogram("omniway_loop_busy_seconds", "How long turns took once they had something to do.")
         openedLinks = meters.counter("omniway_links_opened_total", "Links that were made, connecting ones included.")
         refusedLinks = meters.counter("omniway_links_refused_total", "Links for which a loop had no slot.")
         bytesRead = meters.counter("omniway_socket_read_bytes_total", "Bytes read from stream sockets.")
         bytesSent = meters.counter("omniway_socket_sent_bytes_total", "Bytes written to stream sockets.")
+        datagramsRead = meters.counter("omniway_datagrams_read_total", "Datagrams read.")
         lateWrites = meters.counter("omniway_late_writes_total", "Writes to links that were closed or finished.")
         droppedMessages = meters.counter(
             "omniway_dropped_messages_total", "Messages that did not fit the queue of an unreliable link.")

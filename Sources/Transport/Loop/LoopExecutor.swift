@@ -19,6 +19,8 @@ public final class LoopExecutor: SerialExecutor {
     private let hasWork = Atomic<Bool>(false)
     private let isWoken = Atomic<Bool>(false)
     private let stopRequested = Atomic<Bool>(false)
+    /// Turns so far. Whoever finds it standing still while the loop has work knows that a callback blocks.
+    let pulse = Atomic<UInt64>(0)
     /// Held while a thread that is not the loop's acts for a loop that has none.
     private let lending = Lock(())
 
@@ -82,6 +84,29 @@ public final class LoopExecutor: SerialExecutor {
         defer { lending.unlock() }
         becomeCurrent()
         return body()
+    }
+
+    /// Swift resumes a continuation by way of the global pool, also when the loop itself resumed it. In a simulated turn
+    /// that would be another thread and another time, so what this thread sends to the pool runs on the loop instead.
+    func simulate<R>(_ body: () -> R) -> R {
+        Self.captureGlobalJobs
+        return borrowThread {
+            csystem_set_capturing(true)
+            defer { csystem_set_capturing(false) }
+            return body()
+        }
+    }
+
+    private static let captureGlobalJobs: Void = unsafe csystem_capture_global_jobs { job in
+        // Safe because only a thread within `simulate` captures, and its executor outlives that call.
+        guard let job = unsafe job, let current = unsafe csystem_current_loop() else { return }
+        let executor = unsafe Unmanaged<LoopExecutor>.fromOpaque(current).takeUnretainedValue()
+        executor.take(unsafe unsafeBitCast(job, to: UnownedJob.self))
+    }
+
+    private func take(_ job: UnownedJob) {
+        inbox.withLock { $0.jobs.append(job) }
+        wake()
     }
 
     // MARK: On the loop's thread

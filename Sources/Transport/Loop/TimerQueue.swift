@@ -53,9 +53,14 @@ struct TimerQueue {
         remove(at: entries[Int(id.slot)].position)
     }
 
-    /// The next timer that is due, taken out.
-    mutating func popDue(_ now: Moment) -> (target: any TimerTarget, token: UInt64, deadline: Moment)? {
-        guard let first = heap.first, entries[Int(first)].deadline <= now, let target = entries[Int(first)].target
+    /// Tells the timers that are set already from those that are set from now on.
+    var mark: UInt64 { nextOrder }
+
+    /// The next timer that is due and was set before the mark, taken out.
+    mutating func popDue(_ now: Moment, before mark: UInt64) -> (target: any TimerTarget, token: UInt64, deadline: Moment)? {
+        // One set later is due at `now` at the earliest, so it stands behind all others that are due.
+        guard let first = heap.first, entries[Int(first)].deadline <= now, entries[Int(first)].order <= mark,
+            let target = entries[Int(first)].target
         else { return nil }
         let due = (target, entries[Int(first)].token, entries[Int(first)].deadline)
         remove(at: 0)

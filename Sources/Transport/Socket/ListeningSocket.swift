@@ -44,8 +44,8 @@ extension OwnedDescriptor {
     }
 
     /// A bound socket that listens. `:port` takes both families, or IPv4 alone where there is no IPv6.
-    static func listening(
-        on address: SocketAddress, sharesPort: Bool, backlog: Int32
+    package static func listening(
+        on address: SocketAddress, sharesPort: Bool = false, backlog: Int32 = 16
     ) throws(SystemError) -> OwnedDescriptor {
         do throws(SystemError) {
             let socket = try bound(to: address, SOCK_STREAM, sharesPort: sharesPort)
@@ -69,7 +69,7 @@ extension OwnedDescriptor {
         return socket
     }
 
-    var localAddress: SocketAddress {
+    package var localAddress: SocketAddress {
         let number = number
         return unsafe SocketAddress.read { unsafe getsockname(number, $0, $1) } ?? .none
     }

@@ -3,9 +3,10 @@ import OmniwayTelemetry
 
 /// A stream socket below a link.
 final class SocketDriver: PollSource, LinkDriver {
-    private enum State { case idle, linked, lingering, released }
+    private enum State { case idle, dialing, linked, lingering, released }
     private var state = State.idle
     private var link: LinkReference?
+    private var dialing: Dialing?
     private var lingering: Lingering?
     private var isReading = true
     private var sawEnd = false
@@ -28,6 +29,30 @@ final class SocketDriver: PollSource, LinkDriver {
         isWatched = true
     }
 
+    /// The link has no socket yet; `dialing` will bring one.
+    func dials(_ link: Link, by dialing: Dialing) {
+        self.link = LinkReference(link)
+        self.dialing = dialing
+        state = .dialing
+    }
+
+    func connected(_ descriptor: Int32, to peer: SocketAddress, _ link: Link) {
+        dialing = nil
+        settle(descriptor)
+        link.setPeer(peer)
+        do throws(SystemError) {
+            try start(link)
+            if !isReading { updateInterest(link) }
+            link.opened()
+        } catch { broken(link, error) }
+    }
+
+    /// The dialling has failed and tells the link.
+    func failed() {
+        dialing = nil
+        state = .released
+    }
+
     // MARK: From the loop
 
     override func ready(_ readiness: Readiness, on loop: Loop) {
@@ -35,7 +60,7 @@ final class SocketDriver: PollSource, LinkDriver {
         case .linked:
             if readiness == .read, isReading { read(loop) } else { link?.with { readyForMore(readiness, $0, loop) } }
         case .lingering: if lingering?.goOn(descriptor, loop) ?? true { release(loop) }
-        case .idle, .released: break
+        case .idle, .dialing, .released: break
         }
     }
 
@@ -81,13 +106,6 @@ final class SocketDriver: PollSource, LinkDriver {
         isWatched = false
     }
 
-    private var pendingError: SystemError? {
-        var error: Int32 = 0
-        var length = socklen_t(MemoryLayout<Int32>.size)
-        unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length)
-        return error == 0 ? nil : SystemError(number: error)
-    }
-
     private func broken(_ link: Link, _ error: SystemError) {
         release(link.loop)
         let reason: CloseReason =
@@ -117,12 +135,16 @@ final class SocketDriver: PollSource, LinkDriver {
 
     func setReading(_ isReading: Bool, for link: Link) {
         self.isReading = isReading
-        updateInterest(link)
+        if state == .linked { updateInterest(link) }
     }
 
     func finish(_ link: Link) { shutdown(descriptor, Int32(SHUT_WR)) }
 
     func close(_ reason: CloseReason, rest: RawSpan, for link: Link) {
+        if state == .dialing {
+            dialing?.end()
+            return failed()
+        }
         guard reason.sendsTheRest else {
             // A peer that was not told everything must not take this for a clean end.
             setLinger(seconds: 0)

@@ -56,32 +56,24 @@ public struct StreamAcceptor: Acceptor {
         on address: SocketAddress, sharesPort: Bool, _ intake: LoopBound<Intake>, _ settings: ListenerSettings,
         hands: [Mailbox<HandedSocket>]
     ) async throws(ListenError) -> (LoopBound<Listener>, SocketAddress) {
-        do {
-            let descriptor: Int32
-            let local: SocketAddress
-            do throws(SystemError) {
-                let socket = try OwnedDescriptor.listening(
-                    on: address, sharesPort: sharesPort, backlog: settings.options.backlog)
-                local = socket.localAddress
-                descriptor = socket.release()
-            } catch { throw ListenError(address, error) }
-            let listener = try await intake.map { loop, intake in
+        do throws(SystemError) {
+            let socket = try OwnedDescriptor.listening(
+                on: address, sharesPort: sharesPort, backlog: settings.options.backlog)
+            let local = socket.localAddress
+            let descriptor = socket.release()
+            let listener = try await intake.map { loop, intake throws(SystemError) in
                 let listener = Listener(
                     descriptor: descriptor, address: local, settings: settings, intake: intake, hands: hands)
                 do throws(SystemError) {
                     try loop.watch(listener, for: .read)
                 } catch {
                     close(descriptor)
-                    throw ListenError(address, error)
+                    throw error
                 }
                 return listener
             }
             return (listener, local)
-        } catch let error as ListenError {
-            throw error
-        } catch {
-            throw .system(address, SystemError(number: EIO))
-        }
+        } catch { throw ListenError(address, error) }
     }
 
     /// A socket file that nobody answers at is left from a process that ended; one that answers is in use.

@@ -1,0 +1,3 @@
+// What an application imports as `Omniway`.
+@_exported public import OmniwayTelemetry
+@_exported public import OmniwayTransport

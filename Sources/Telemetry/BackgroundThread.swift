@@ -1,0 +1,44 @@
+import Glibc
+
+/// A thread for work that may block. It ends when its body returns, and nobody waits for it.
+enum BackgroundThread {
+    private final class Work: Sendable {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+
+    /// False when the system has no thread to give. What `body` holds is released when the thread ends.
+    static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
+        let work = unsafe Unmanaged.passRetained(Work(body))
+        var thread = pthread_t()
+        let error = withSignalsBlocked {
+            // Safe because the thread takes over the reference that is passed to it.
+            unsafe pthread_create(
+                &thread, nil,
+                {
+                    guard let work = unsafe $0 else { return nil }
+                    unsafe Unmanaged<Work>.fromOpaque(work).takeRetainedValue().body()
+                    return nil
+                }, work.toOpaque())
+        }
+        guard error == 0 else {
+            unsafe work.release()  // Safe because no thread took the reference.
+            return false
+        }
+        pthread_detach(thread)
+        return true
+    }
+
+    /// A new thread inherits its maker's mask. Signals belong to the program, and a closed pipe must give EPIPE, not
+    /// SIGPIPE. Faults stay open: where they are blocked the system kills without a word.
+    private static func withSignalsBlocked(_ body: () -> Int32) -> Int32 {
+        var blocked = sigset_t()
+        var before = sigset_t()
+        // Safe because the calls only read and fill the given sets.
+        unsafe sigfillset(&blocked)
+        for fault in [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS] { unsafe sigdelset(&blocked, fault) }
+        unsafe pthread_sigmask(SIG_SETMASK, &blocked, &before)
+        defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
+        return body()
+    }
+}

@@ -1,0 +1,85 @@
+/// Joins two links of one loop: what one receives the other sends, ends included, and neither is read
+/// faster than the other can be written. It holds itself until both have ended.
+public final class Relay {
+    private let a: RelayEnd
+    private let b: RelayEnd
+
+    /// Bytes that `a` received, and `b` was given to send.
+    public var bytesFromA: UInt64 { a.received }
+    public var bytesFromB: UInt64 { b.received }
+
+    /// The links may still be connecting. The owner, if any, hears once that both have ended.
+    @discardableResult
+    public init(_ a: Link, _ b: Link, owner: (any RelayOwner)? = nil) throws(RelayError) {
+        guard a.loop === b.loop else { throw .differentLoops }
+        guard a.traits.keepsMessages == b.traits.keepsMessages else { throw .messagesAndStream }
+        // One that is closed and has not said so will say so to the relay.
+        guard !a.hasEnded, !b.hasEnded else { throw .ended }
+        self.a = RelayEnd(to: b)
+        self.b = RelayEnd(to: a)
+        self.a.relay = self
+        self.b.relay = self
+        self.owner = owner
+        a.handler = self.a
+        b.handler = self.b
+    }
+
+    private var owner: (any RelayOwner)?
+    private var ended = 0
+    private var firstReason: CloseReason?
+
+    fileprivate func ended(_ reason: CloseReason) {
+        ended += 1
+        if firstReason == nil { firstReason = reason }
+        guard ended == 2 else { return }
+        owner?.relayEnded(self, firstReason ?? reason)
+        owner = nil
+    }
+}
+
+public protocol RelayOwner: AnyObject {
+    /// Both links have ended; `reason` is that of the first.
+    func relayEnded(_ relay: Relay, _ reason: CloseReason)
+}
+
+/// The handler of one link of a relay.
+private final class RelayEnd: LinkHandler {
+    private let other: Link
+    var relay: Relay?
+    private(set) var received: UInt64 = 0
+
+    init(to other: Link) { self.other = other }
+
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        received &+= UInt64(bytes.byteCount)
+        other.write(bytes, endOfMessage: endOfMessage)
+        // An unreliable link drops what does not fit; holding its feeder back would only delay what is dropped anyway.
+        if other.isFull, other.traits.isReliable { other.holdBack(link) }
+        return bytes.byteCount
+    }
+
+    func finished(_ link: Link) { other.finish() }
+
+    func closed(_ link: Link, _ reason: CloseReason) {
+        if other.state != .closed {
+            // A broken end must not look like a clean one on the other side.
+            other.close(reason.sendsTheRest ? .relayEnded.with(reason.description) : .reset.with(reason.description))
+        }
+        relay?.ended(reason)
+        relay = nil
+    }
+}
+
+public enum RelayError: Error, Equatable, CustomStringConvertible {
+    case differentLoops, messagesAndStream, ended
+
+    public var description: String {
+        switch self {
+        case .differentLoops:
+            "the links live on different loops; detach one and adopt it on the other's loop, or dial through InProcess"
+        case .messagesAndStream:
+            "one link keeps messages and the other is a stream; wrap the stream with MessageFraming"
+        case .ended: "one of the links has ended already"
+        }
+    }
+}

@@ -1,0 +1,15 @@
+import OmniwayTelemetry
+import Synchronization
+
+/// Blocks a thread on purpose, and tells when it does.
+final class Gate: Sendable {
+    private let isOpen = Atomic<Bool>(false)
+    private let entry = AsyncStream.makeStream(of: Void.self)
+
+    func waitBlocking() {
+        entry.continuation.finish()
+        while !isOpen.load(ordering: .acquiring) {}
+    }
+    func entered() async { for await _ in entry.stream {} }
+    func open() { isOpen.store(true, ordering: .releasing) }
+}

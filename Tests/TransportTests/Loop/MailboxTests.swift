@@ -1,0 +1,62 @@
+import OmniwayTesting
+import OmniwayTransport
+import Testing
+
+private final class Received {
+    var numbers: [Int] = []
+}
+
+@Suite struct MailboxTests {
+    @Test func `messages arrive in the order in which they were posted`() async throws {
+        let world = SimulatedWorld()
+        let received = await world.first.own { _ in Received() }
+        let mailbox = await received.run { loop, received in loop.mailbox(of: Int.self) { received.numbers.append($0) } }
+        for number in 0..<100 { #expect(mailbox.post(number)) }
+        world.settle()
+        await received.run { _, received in #expect(received.numbers == Array(0..<100)) }
+    }
+
+    @Test func `a full mailbox refuses, and takes again when the loop has read`() async throws {
+        let world = SimulatedWorld()
+        let received = await world.first.own { _ in Received() }
+        let mailbox = await received.run { loop, received in
+            loop.mailbox(of: Int.self, limit: 2) { received.numbers.append($0) }
+        }
+        #expect(mailbox.post(1))
+        #expect(mailbox.post(2))
+        #expect(!mailbox.post(3))
+        world.settle()
+        #expect(mailbox.post(4))
+        world.settle()
+        await received.run { _, received in #expect(received.numbers == [1, 2, 4]) }
+    }
+
+    @Test func `a sleeping loop is woken by many threads at once and misses nothing`() async throws {
+        let loop = EventLoop()
+        let received = await loop.own { _ in Received() }
+        let (done, finish) = AsyncStream.makeStream(of: Void.self)
+        let mailbox = await received.run { loop, received in
+            loop.mailbox(of: Int.self) {
+                received.numbers.append($0)
+                if received.numbers.count == 8000 { finish.finish() }
+            }
+        }
+        await withTaskGroup { group in
+            for sender in 0..<8 {
+                group.addTask {
+                    for number in 0..<1000 {
+                        // Full is no error: whoever posts slows down.
+                        while !mailbox.post(sender * 1000 + number) { await Task.yield() }
+                    }
+                }
+            }
+        }
+        for await _ in done {}
+        await received.run { _, received in
+            for sender in 0..<8 {
+                #expect(received.numbers.filter { $0 / 1000 == sender } == Array(sender * 1000..<(sender + 1) * 1000))
+            }
+        }
+        await loop.shutdown()
+    }
+}
