@@ -9,7 +9,7 @@
 #   --toolchain <folder>   the folder that contains the toolchain's usr/bin (default $SWIFT_HOME or /opt/swift)
 #   --root <folder>        the bare system; made if it is absent, and kept (default /var/tmp/omniway-<suite>)
 #
-# Needs root, debootstrap (apt-get install debootstrap; for Ubuntu on Debian also ubuntu-archive-keyring) and about 3 GB.
+# Needs root, about 3 GB, and debootstrap (for Ubuntu on Debian also ubuntu-archive-keyring), which apt-get installs.
 # The bare system stays bare: each trial happens in an overlay that is deleted at the end. Mounts and processes live
 # in namespaces of their own and end with the trial.
 set -eu
@@ -17,6 +17,11 @@ project=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 usage() {
     sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"
+}
+
+fail() {
+    echo "cleanroot.sh: $1" >&2
+    exit 1
 }
 
 suite=bookworm
@@ -41,8 +46,9 @@ while (($#)); do
     shift 2
 done
 bare=${bare:-/var/tmp/omniway-$suite}
-[[ $(id -u) == 0 ]] || { echo "cleanroot.sh: only root can make a root; use sudo" >&2 && exit 69; }
-[[ -x $toolchain/usr/bin/swift ]] || { echo "cleanroot.sh: no usr/bin/swift in $toolchain; use --toolchain" >&2 && exit 69; }
+[[ $(id -u) == 0 ]] || fail "only root can mount; use sudo"
+[[ -x $toolchain/usr/bin/swift ]] || fail "there is no usr/bin/swift in $toolchain; use --toolchain"
+command -v debootstrap >/dev/null || [[ -d $bare ]] || fail "debootstrap is missing; run: apt-get install debootstrap"
 
 if [[ ! -d $bare ]]; then
     debootstrap --variant=minbase "$suite" "$bare.part" "$mirror"
@@ -77,7 +83,7 @@ step() {
     printf '\n=== %s: %s\n' "$title" "$*"
     inside "$@" </dev/null || code=$?
     echo "=== exit code $code after $((SECONDS - start)) s"
-    [[ $code == "$expected" ]] || { echo "cleanroot.sh: expected exit code $expected" >&2 && exit 1; }
+    [[ $code == "$expected" ]] || fail "expected exit code $expected"
 }
 
 tar -C "$project" --exclude=./.build --exclude=./.git -cf - . | inside tar --no-same-owner -xf -

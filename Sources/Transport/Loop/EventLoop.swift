@@ -85,6 +85,7 @@ public actor EventLoop {
 
     /// As many turns as possible in one isolated call: leaving it costs more than a turn without work.
     private func turnUntilJobsWait() {
+        loop.settle()  // What the jobs wrote and closed; the next turn may wait for long.
         repeat { _ = turn(mayWait: !executor.mayHaveWork) } while !executor.mayHaveWork && !executor.isStopping
     }
 
