@@ -40,6 +40,8 @@ let package = Package(
             swiftSettings: strict),
         library("Testing", ["OmniwayTransport"]),
 
+        tests("Arguments", ["OmniwayArguments"]),
+        tests("Telemetry", ["OmniwayTelemetry"]),
         tests("Wire", ["OmniwayWire", "OmniwayTesting"]),
         tests("Transport", ["OmniwayTransport", "OmniwayTesting", "OmniwayTelemetry"]),
 

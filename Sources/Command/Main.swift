@@ -1,1 +1,32 @@
-@main struct Main { static func main() {} }
+import Glibc
+import OmniwayArguments
+
+/// The command `omniway`: what it is called with, and how it ends.
+@main
+struct Main {
+    static let command = Command(
+        "omniway", summary: "Connects clients, servers, private networks and peers over long-lived links.",
+        subcommands: [Up.command, ShowVersion.command])
+
+    nonisolated static func main() {
+        do throws(UsageError) {
+            switch try command.parse(CommandLine.arguments.dropFirst()) {
+            case .help(let text): print(text)
+            case .run(let call): exit(run(call).rawValue)
+            }
+        } catch {
+            complain("omniway: \(error)")
+            exit(ExitCode.usage.rawValue)
+        }
+    }
+
+    private nonisolated static func run(_ call: Invocation) -> ExitCode {
+        call.path == ["version"] ? ShowVersion.run() : Up.run(call)
+    }
+
+    /// A line for the person at the terminal.
+    nonisolated static func complain(_ line: String) {
+        let bytes = Array((line + "\n").utf8)
+        _ = unsafe write(STDERR_FILENO, bytes, bytes.count)
+    }
+}

@@ -1,14 +1,14 @@
 import Glibc
 
 /// A thread for work that may block. It ends when its body returns, and nobody waits for it.
-enum BackgroundThread {
+package enum BackgroundThread {
     private final class Work: Sendable {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
     /// False when the system has no thread to give. What `body` holds is released when the thread ends.
-    static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
+    package static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
         let work = unsafe Unmanaged.passRetained(Work(body))
         var thread = pthread_t()
         let error = withSignalsBlocked {

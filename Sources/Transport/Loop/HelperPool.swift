@@ -28,7 +28,7 @@ public final class HelperPool: Sendable {
             return (true, mustGrow)
         }
         if isTaken { signal.raise() }
-        if mustGrow { LoopThread().start { [self] in serve() } }
+        if mustGrow && !BackgroundThread.start({ [self] in serve() }) { queue.withLock { $0.threads -= 1 } }
         return isTaken
     }
 

@@ -1,4 +1,3 @@
-import Glibc
 import OmniwayTelemetry
 
 /// A thread that somebody can wait for without blocking.
@@ -6,28 +5,13 @@ final class LoopThread: Sendable {
     private enum State { case notStarted, running(waiters: [CheckedContinuation<Void, Never>]), ended }
     private let state = Lock(State.notStarted)
 
-    /// `body` and what it holds are released when the thread ends.
     func start(_ body: @escaping @Sendable () -> Void) {
         state.withLock { $0 = .running(waiters: []) }
-        final class Box: Sendable {
-            let body: @Sendable () -> Void
-            init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-        }
-        let box = Box { [self] in
+        let hasStarted = BackgroundThread.start { [self] in
             body()
             ended()
         }
-        var thread = pthread_t()
-        // Safe because the thread takes over the reference that is passed to it.
-        let error = unsafe pthread_create(
-            &thread, nil,
-            {
-                guard let box = unsafe $0 else { return nil }
-                unsafe Unmanaged<Box>.fromOpaque(box).takeRetainedValue().body()
-                return nil
-            }, Unmanaged.passRetained(box).toOpaque())
-        precondition(error == 0, "no thread for a loop: \(SystemError(number: error))")
-        pthread_detach(thread)
+        precondition(hasStarted, "the system has no thread for a loop; see `ulimit -u`")
     }
 
     func join() async {

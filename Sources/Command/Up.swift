@@ -1,0 +1,122 @@
+import Glibc
+import Omniway
+import OmniwayArguments
+
+/// `omniway up`: a whole node, until a signal ends it.
+enum Up {
+    private static let standard = Node.Configuration()
+
+    private static let loops = Flag(
+        "loops", .integer(1...256), default: standard.loops, placeholder: "count",
+        help: "Event loops, each with a thread; by default one for each processor.")
+    private static let echo = Flag(
+        "echo-addr", .string, default: "127.0.0.1:0", placeholder: "address", aliases: ["EchoAddr"],
+        help: "Where to echo what is received: host:port with the host in digits, unix:path, or none. Port 0 is any free one.")
+    private static let idle = Flag(
+        "idle-timeout", .duration, default: standard.idleLimit, aliases: ["IdleTimeout"],
+        help: "Close a connection on which nothing went either way for so long; 0 never does.")
+    private static let connections = Flag(
+        "max-connections", .integer(1...1_000_000), default: standard.maxConnections, placeholder: "count",
+        help: "Most connections in all.")
+    private static let perAddress = Flag(
+        "max-connections-per-address", .integer(1...1_000_000), default: standard.maxConnectionsPerAddress,
+        placeholder: "count", help: "Most connections from one address.")
+    private static let logLevel = Flag("log-level", .choice, default: Level.info, help: "The least important events to log.")
+    private static let logFormat = Flag("log-format", .choice, default: Format.text, help: "How events are written.")
+    private static let logFile = Flag(
+        "log-file", .string, default: "", placeholder: "path",
+        help: "Log to this file, which SIGHUP opens again after rotation. By default to standard error.")
+
+    private enum Level: String, CaseIterable { case debug, info, notice, warning, error }
+    private enum Format: String, CaseIterable { case text, json }
+
+    static let command = Command(
+        "up", summary: "Starts a whole node.",
+        notes: "SIGTERM or Ctrl-C closes all connections and ends it; a second one ends it at once.",
+        flags: [loops, echo, idle, connections, perAddress, logLevel, logFormat, logFile])
+
+    static func run(_ call: Invocation) -> ExitCode {
+        // Before any thread starts: all of them inherit the mask, and signals come to this one only.
+        let signals = Signals()
+        do throws(LogFileError) {
+            try configureLog(call)
+        } catch {
+            Main.complain("omniway up: \(error)")
+            return .configuration
+        }
+        guard let configuration = configuration(call) else { return .usage }
+        let starting = Task.detached { await start(configuration) }
+        var stopping = false
+        while true {
+            let signal = signals.wait()
+            if signal == SIGHUP {
+                reopenLog()
+            } else if stopping {
+                return .runtime
+            } else {
+                stopping = true
+                Log.shared.notice("stopping", ["signal": signal == SIGINT ? "SIGINT" : "SIGTERM"])
+                Task.detached {
+                    await starting.value?.stop()
+                    end(.success)
+                }
+            }
+        }
+    }
+
+    private static func configuration(_ call: Invocation) -> Node.Configuration? {
+        var configuration = Node.Configuration()
+        configuration.loops = call[loops]
+        configuration.idleLimit = call[idle]
+        configuration.maxConnections = call[connections]
+        configuration.maxConnectionsPerAddress = call[perAddress]
+        if call[echo] == "none" {
+            configuration.echo = nil
+        } else if let address = SocketAddress(call[echo]) {
+            configuration.echo = address
+        } else {
+            Main.complain("omniway up: --echo-addr \(call[echo]) is not an address; write host:port in digits, unix:path, or none")
+            return nil
+        }
+        return configuration
+    }
+
+    private static func configureLog(_ call: Invocation) throws(LogFileError) {
+        Log.shared.level = LogLevel(call[logLevel].rawValue) ?? .info
+        Log.shared.format = call[logFormat] == .json ? .json : .text
+        if !call[logFile].isEmpty { Log.shared.destination = .file(try LogFile(call[logFile])) }
+    }
+
+    private static func reopenLog() {
+        do throws(LogFileError) {
+            try Log.shared.reopen()
+        } catch { Log.shared.error("log file not opened again", ["error": "\(error)"]) }
+    }
+
+    @concurrent private static func start(_ configuration: Node.Configuration) async -> Node? {
+        do throws(ListenError) {
+            let node = try await Node(configuration)
+            announce(node, configuration)
+            return node
+        } catch {
+            Main.complain("omniway up: \(error)")
+            end(.runtime)
+        }
+    }
+
+    private static func announce(_ node: Node, _ configuration: Node.Configuration) {
+        print("omniway \(Version.current), \(node.loops.loops.count) loops")
+        for port in node.ports {
+            print("  \(port.name)  \(port.address)")
+            if case .ipv4(_, let number) = port.address { print("        try: echo hello | nc -N 127.0.0.1 \(number)") }
+        }
+        print("Ctrl-C ends it.")
+        fflush(nil)
+        Log.shared.info("node up", ["version": Version.current, "loops": "\(configuration.loops)"])
+    }
+
+    private static func end(_ code: ExitCode) -> Never {
+        Log.shared.flush()
+        exit(code.rawValue)
+    }
+}
