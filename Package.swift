@@ -43,6 +43,9 @@ let package = Package(
         tests("Arguments", ["OmniwayArguments"]),
         tests("Telemetry", ["OmniwayTelemetry"]),
         tests("Wire", ["OmniwayWire", "OmniwayTesting"]),
+        tests("Command", ["OmniwayCommand", "OmniwayTransport", "OmniwayTesting"]),
+        .testTarget(
+            name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),
         tests("Transport", ["OmniwayTransport", "OmniwayTesting", "OmniwayTelemetry"]),
 
         .executableTarget(

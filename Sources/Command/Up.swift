@@ -11,7 +11,9 @@ enum Up {
         help: "Event loops, each with a thread; by default one for each processor.")
     private static let echo = Flag(
         "echo-addr", .string, default: "127.0.0.1:0", placeholder: "address", aliases: ["EchoAddr"],
-        help: "Where to echo what is received: host:port with the host in digits, unix:path, or none. Port 0 is any free one.")
+        help:
+            "Where to echo what is received: host:port with the host in digits, unix:path, or none. Port 0 is any free one."
+    )
     private static let idle = Flag(
         "idle-timeout", .duration, default: standard.idleLimit, aliases: ["IdleTimeout"],
         help: "Close a connection on which nothing went either way for so long; 0 never does.")
@@ -21,7 +23,8 @@ enum Up {
     private static let perAddress = Flag(
         "max-connections-per-address", .integer(1...1_000_000), default: standard.maxConnectionsPerAddress,
         placeholder: "count", help: "Most connections from one address.")
-    private static let logLevel = Flag("log-level", .choice, default: Level.info, help: "The least important events to log.")
+    private static let logLevel = Flag(
+        "log-level", .choice, default: Level.info, help: "The least important events to log.")
     private static let logFormat = Flag("log-format", .choice, default: Format.text, help: "How events are written.")
     private static let logFile = Flag(
         "log-file", .string, default: "", placeholder: "path",
@@ -75,7 +78,9 @@ enum Up {
         } else if let address = SocketAddress(call[echo]) {
             configuration.echo = address
         } else {
-            Main.complain("omniway up: --echo-addr \(call[echo]) is not an address; write host:port in digits, unix:path, or none")
+            Main.complain(
+                "omniway up: --echo-addr \(call[echo]) is not an address; write host:port in digits, unix:path, or none"
+            )
             return nil
         }
         return configuration

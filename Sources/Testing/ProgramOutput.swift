@@ -46,7 +46,9 @@ final class ProgramOutput: LinkHandler {
         for id in waiters.keys { answer(id, false) }
     }
 
-    private func answer(_ id: UInt64, _ found: Bool) { waiters.removeValue(forKey: id)?.continuation.resume(returning: found) }
+    private func answer(_ id: UInt64, _ found: Bool) {
+        waiters.removeValue(forKey: id)?.continuation.resume(returning: found)
+    }
 }
 
 extension ProgramOutput: TimerTarget {

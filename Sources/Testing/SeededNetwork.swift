@@ -92,7 +92,9 @@ private final class FaultyDriver: LinkDriver, LinkHandler {
 
     func close(_ reason: CloseReason, rest: RawSpan, for link: Link) {
         self.link = nil
-        for piece in down.pieces where reason.sendsTheRest { carrier?.write(piece.bytes, endOfMessage: piece.endOfMessage) }
+        for piece in down.pieces where reason.sendsTheRest {
+            carrier?.write(piece.bytes, endOfMessage: piece.endOfMessage)
+        }
         if reason.sendsTheRest { carrier?.write(rest) }
         carrier?.close(reason)
     }
@@ -122,7 +124,10 @@ private final class FaultyDriver: LinkDriver, LinkHandler {
 
     // MARK: Under way
 
-    private func enter(_ lane: ReferenceWritableKeyPath<FaultyDriver, Lane>, _ bytes: RawSpan, _ endOfMessage: Bool, _ keepsMessages: Bool) {
+    private func enter(
+        _ lane: ReferenceWritableKeyPath<FaultyDriver, Lane>, _ bytes: RawSpan, _ endOfMessage: Bool,
+        _ keepsMessages: Bool
+    ) {
         var all: [UInt8] = []
         unsafe bytes.withUnsafeBytes { unsafe all.append(contentsOf: $0) }
         if keepsMessages {
@@ -140,10 +145,12 @@ private final class FaultyDriver: LinkDriver, LinkHandler {
     private func append(_ lane: ReferenceWritableKeyPath<FaultyDriver, Lane>, _ bytes: [UInt8], _ endOfMessage: Bool) {
         let least = faults.delay.lowerBound
         let nanoseconds = Int64((faults.delay.upperBound - least) / .nanoseconds(1))
-        var due = loop.now + least + .nanoseconds(nanoseconds == 0 ? 0 : Int64.random(in: 0...nanoseconds, using: &random))
+        var due =
+            loop.now + least + .nanoseconds(nanoseconds == 0 ? 0 : Int64.random(in: 0...nanoseconds, using: &random))
         if let last = self[keyPath: lane].pieces.last { due = max(due, last.due) }
         let isJoined = !endOfMessage && Double.random(in: 0..<1, using: &random) < faults.joining
-        if isJoined, let last = self[keyPath: lane].pieces.indices.last, !self[keyPath: lane].pieces[last].endOfMessage {
+        if isJoined, let last = self[keyPath: lane].pieces.indices.last, !self[keyPath: lane].pieces[last].endOfMessage
+        {
             self[keyPath: lane].pieces[last].bytes += bytes
         } else {
             self[keyPath: lane].pieces.append((due, bytes, endOfMessage))
@@ -164,7 +171,9 @@ private final class FaultyDriver: LinkDriver, LinkHandler {
         while let link, link.isReading, let piece = up.pieces.first, piece.due <= loop.now {
             up.pieces.removeFirst()
             up.queued -= piece.bytes.count
-            unsafe piece.bytes.withUnsafeBytes { unsafe link.deliver(RawSpan(_unsafeBytes: $0), endOfMessage: piece.endOfMessage) }
+            unsafe piece.bytes.withUnsafeBytes {
+                unsafe link.deliver(RawSpan(_unsafeBytes: $0), endOfMessage: piece.endOfMessage)
+            }
             if counts(piece.bytes.count) { return cut() }
             if up.queued < Lane.limit { carrier?.resumeReading() }
         }

@@ -9,7 +9,8 @@ public final class SimulatedWorld {
         let clock = self.clock
         loops = (0..<count).map {
             EventLoop(
-                index: $0, clock: .manual(clock), limits: limits, random: SeededRandom(seed: seed &* 1_000_003 &+ UInt64($0)))
+                index: $0, clock: .manual(clock), limits: limits,
+                random: SeededRandom(seed: seed &* 1_000_003 &+ UInt64($0)))
         }
     }
 

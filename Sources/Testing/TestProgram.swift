@@ -39,7 +39,9 @@ public final class TestProgram: Sendable {
     public var lines: [String] { get async { await output.run { _, output in output.lines } } }
 
     /// Waits until it has printed a line that `matches`. False when it ended, or the time did.
-    public func wait(within limit: Duration = .seconds(20), for matches: @escaping @Sendable (String) -> Bool) async -> Bool {
+    public func wait(within limit: Duration = .seconds(20), for matches: @escaping @Sendable (String) -> Bool) async
+        -> Bool
+    {
         let output = output
         return await withCheckedContinuation { waiter in
             Task { await output.run { loop, output in output.wait(for: matches, within: limit, waiter, on: loop) } }
@@ -79,7 +81,9 @@ public final class TestProgram: Sendable {
         let words = ["setpriv", "--pdeathsig", "KILL", "--"] + command
         var ends: [Int32] = [0, 0]
         // A pair of sockets, so that a loop can read it like any link.
-        guard unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else { throw SystemError(number: errno) }
+        guard unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else {
+            throw SystemError(number: errno)
+        }
         _ = fcntl(ends[0], F_SETFD, FD_CLOEXEC)
         _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
         var actions = unsafe posix_spawn_file_actions_t()

@@ -25,7 +25,9 @@ public final class InProcess: Acceptor, Dialer {
     /// The links of one dialling loop go to the accepting loops in turn.
     public func dial(on loop: Loop, deadline: Duration, handler: any LinkHandler) -> Link? {
         let driver = PipeDriver(loop.pipes)
-        guard let link = Link(on: loop, traits: traits, limits: queue, driver: driver, handler: handler) else { return nil }
+        guard let link = Link(on: loop, traits: traits, limits: queue, driver: driver, handler: handler) else {
+            return nil
+        }
         loop.pipes.add(driver, for: link)
         guard let door = intakes.next() else {
             link.close(.refused.with("nobody accepts"))
@@ -41,7 +43,9 @@ public final class InProcess: Acceptor, Dialer {
         on loop: Loop, _ traits: LinkTraits, _ queue: QueueLimits, _ intake: any LinkIntake
     ) -> Link? {
         let driver = PipeDriver(loop.pipes)
-        guard let link = Link(on: loop, traits: traits, limits: queue, driver: driver, handler: loop.nobody) else { return nil }
+        guard let link = Link(on: loop, traits: traits, limits: queue, driver: driver, handler: loop.nobody) else {
+            return nil
+        }
         guard let handler = intake.accept(link) else {
             link.close(.refused)
             return nil
@@ -57,6 +61,8 @@ final class DialDeadline: TimerTarget {
     private let id: LinkID  // Not the link: a closed one must not stay until its deadline.
     init(_ link: Link) { id = link.id }
     func timerFired(_ token: UInt64, on loop: Loop) {
-        if let link = loop.link(id), link.state == .connecting { link.close(.connectTimeout.with("nobody answered in time")) }
+        if let link = loop.link(id), link.state == .connecting {
+            link.close(.connectTimeout.with("nobody answered in time"))
+        }
     }
 }

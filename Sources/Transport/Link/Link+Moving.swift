@@ -42,6 +42,32 @@ extension Link {
         ended(.detached)
         return detached
     }
+
+    /// What was written and not sent, for a link that takes it along.
+    private func takeUnsent(_ body: (RawSpan) -> Void) {
+        while let part = parts?.first {
+            if let shared = part.shared {
+                shared.withBytes(from: shared.count - part.count, body)
+            } else {
+                slot.payload.queue.withBytes { body($0.extracting(first: part.count)) }
+                slot.payload.queue.drop(part.count, pool: loop.pool)
+            }
+            parts?.sent(part.count)
+        }
+        slot.payload.queue.withBytes { body($0) }
+        slot.payload.queue.clear(pool: loop.pool)
+    }
+
+    /// Goes on where the detached link stopped.
+    fileprivate func takeOver(_ detached: DetachedLink) {
+        guard state != .closed else { return }
+        if !detached.unsent.isEmpty { write(detached.unsent) }
+        if detached.isFinishing { finish() }
+        unsafe detached.unread.withUnsafeBytes { unsafe keep(RawSpan(_unsafeBytes: $0)) }
+        if detached.peerFinished { flags.insert([.peerFinished, .owesFinished]) }
+        flags.insert(.mustRedeliver)
+        owesMore()
+    }
 }
 
 extension Loop {
@@ -50,7 +76,9 @@ extension Loop {
         _ detached: DetachedLink, handler: any LinkHandler, limits: QueueLimits = QueueLimits()
     ) -> Link? {
         guard let descriptor = detached.takeDescriptor() else { return nil }
-        guard let link = adopt(descriptor, peer: detached.traits.peer, handler: handler, limits: limits) else { return nil }
+        guard let link = adopt(descriptor, peer: detached.traits.peer, handler: handler, limits: limits) else {
+            return nil
+        }
         link.takeOver(detached)
         return link
     }

@@ -44,6 +44,8 @@ struct LinkEntry: BitwiseCopyable {
     }
 }
 
+typealias LinkTable = SlotTable<LinkEntry>
+
 /// A link without its reference counts, which cost more than a frame does. Only for those whom the loop tells of the
 /// link's end: the loop's table holds a link until the end of the turn in which it was closed.
 @safe

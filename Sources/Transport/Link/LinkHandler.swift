@@ -59,7 +59,8 @@ public enum LinkError: Error, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .cannotDetach: "this link is more than a socket and cannot move to another loop; join the loops by Link.pipe"
+        case .cannotDetach:
+            "this link is more than a socket and cannot move to another loop; join the loops by Link.pipe"
         case .notOpen: "the link is not open; detach it between opened and closed"
         }
     }

@@ -31,16 +31,22 @@ final class PipeHub {
     let mailbox: Mailbox<PipeMail>
     private var drivers: [LinkID: PipeDriver] = [:]
     private var staged: [PipeDriver] = []
+    private var stagedCount = 0
 
     init(mailbox: Mailbox<PipeMail>) { self.mailbox = mailbox }
 
     func add(_ driver: PipeDriver, for link: Link) { drivers[link.id] = driver }
     func remove(_ link: Link) { drivers[link.id] = nil }
-    func hasStaged(_ driver: PipeDriver) { staged.append(driver) }
+    func hasStaged(_ driver: PipeDriver) {
+        staged.append(driver)
+        stagedCount += 1
+    }
 
     /// At the end of a turn, when links were flushed: what each end has to say goes out as one batch.
     func handOver() {
-        while let driver = staged.popLast() { driver.handOver() }
+        if stagedCount == 0 { return }
+        stagedCount = 0
+        for driver in exchange(&staged, with: []) { driver.handOver() }
     }
 
     func take(_ mail: PipeMail, on loop: Loop) {
@@ -155,7 +161,8 @@ final class PipeDriver: LinkDriver {
             delivered = end
             unsafe batch.bytes.withUnsafeBytes {
                 unsafe link.deliver(
-                    RawSpan(_unsafeBytes: $0).extracting(unchecked: start..<end), endOfMessage: !batch.messageEnds.isEmpty)
+                    RawSpan(_unsafeBytes: $0).extracting(unchecked: start..<end),
+                    endOfMessage: !batch.messageEnds.isEmpty)
             }
         }
         guard isReading, link.state == .open else { return }

@@ -46,7 +46,9 @@ struct ByteQueue: BitwiseCopyable {
         if let block = unsafe block, Int(capacity) >= 2 * (live + count) {
             unsafe memmove(block, block + Int(head), live)
         } else {
-            let size = BufferPool.blockSize(for: max(live + count, min(2 * live, Self.maxCount)))
+            // Small queues grow in big steps: most that outgrow one block are on their way to many.
+            let factor = live < 64 << 10 ? 4 : 2
+            let size = BufferPool.blockSize(for: max(live + count, min(factor * live, Self.maxCount)))
             let to = unsafe pool.take(size)
             if let block = unsafe block {
                 unsafe memcpy(to, block + Int(head), live)

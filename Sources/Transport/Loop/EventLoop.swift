@@ -35,7 +35,9 @@ public actor EventLoop {
     public func run<R: Sendable, E: Error>(_ body: @Sendable (Loop) throws(E) -> R) throws(E) -> R { try body(loop) }
 
     /// Builds a loop-confined object and returns its `Sendable` name.
-    public func own<Value: AnyObject, E: Error>(_ make: @Sendable (Loop) throws(E) -> Value) throws(E) -> LoopBound<Value> {
+    public func own<Value: AnyObject, E: Error>(_ make: @Sendable (Loop) throws(E) -> Value) throws(E) -> LoopBound<
+        Value
+    > {
         LoopBound(home: self, slot: loop.bind(try make(loop)))
     }
 

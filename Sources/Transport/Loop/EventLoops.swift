@@ -44,7 +44,9 @@ public struct EventLoops: Sendable {
 private func first<R: Sendable>(of limit: Duration, _ work: @escaping @Sendable () async -> R) async -> R? {
     await withCheckedContinuation { waiter in
         let waiting = Lock<CheckedContinuation<R?, Never>?>(waiter)
-        let answer = { @Sendable (result: R?) in waiting.withLock { exchange(&$0, with: nil) }?.resume(returning: result) }
+        let answer = { @Sendable (result: R?) in
+            waiting.withLock { exchange(&$0, with: nil) }?.resume(returning: result)
+        }
         let timer = Task {
             do { try await Task.sleep(for: limit) } catch { return }
             answer(nil)

@@ -20,7 +20,7 @@ public final class Loop {
     /// Nil when the loop is simulated: it has no descriptors.
     let poller: Poller?
     let pool = BufferPool()
-    let links: SlotTable<LinkEntry>
+    let links: LinkTable
     let inbound = InboundBuffer()
     let counters: LoopCounters
     let nobody = Nobody()
@@ -32,6 +32,11 @@ public final class Loop {
     private let dirty: UnsafeMutablePointer<UInt32>  // Slots with something to flush, each at most once.
     private var dirtyCount = 0
     private var closing: [Link] = []
+    // A turn asks these first: reading a plain number is free, a collection that is changed in place is not.
+    private var closingCount = 0
+    private var retiredCount = 0
+    private var startCount = 0
+    private var earliest = Int64.max
     private var retiredSources: [SourceEntry] = []  // Held until the end of the turn in which they were forgotten.
     private var timers = TimerQueue()
     private var mailSlots: [any MailSlot] = []
@@ -84,13 +89,13 @@ public final class Loop {
     func poll(mayWait: Bool) -> Bool {
         var events = 0
         if let poller {
-            events = poller.wait(milliseconds: mayWait && dirtyCount == 0 && starts.isEmpty ? timeout : 0)
+            events = poller.wait(milliseconds: mayWait && dirtyCount == 0 && startCount == 0 ? timeout : 0)
         }
         turnTime = clock.now
         for index in 0..<events {
             guard let (id, readiness) = poller?.event(index) else { break }
-            if let slot = unsafe sources.find(id) {
-                unsafe slot.pointee.payload.ready(readiness, on: self)
+            if let slot = sources.find(id) {
+                slot.payload.ready(readiness, on: self)
             } else if id == Self.wakeID {
                 executor.wakeSeen()
             }
@@ -104,8 +109,8 @@ public final class Loop {
 
     /// Milliseconds until the next timer, rounded up; negative when there is none.
     private var timeout: Int32 {
-        guard let deadline = timers.nextDeadline else { return -1 }
-        let wait = (deadline - clock.now).nanoseconds
+        if earliest == .max { return -1 }
+        let wait = earliest - clock.now.nanoseconds
         return wait <= 0 ? 0 : Int32(clamping: (wait + 999_999) / 1_000_000)
     }
 
@@ -116,18 +121,19 @@ public final class Loop {
     }
 
     private func fireTimers() -> Bool {
-        guard let deadline = timers.nextDeadline, deadline <= now else { return false }
+        guard earliest <= now.nanoseconds else { return false }
         // A timer set by a timer waits for the next turn, so a zero delay cannot hold the loop.
         let mark = timers.mark
         while let timer = timers.popDue(now, before: mark) {
-            counters.lag.record(nanoseconds: (now - timer.deadline).nanoseconds)
+            counters.lag.record(nanoseconds: now.nanoseconds &- timer.deadline.nanoseconds)
             timer.target.timerFired(timer.token, on: self)
         }
+        timersChanged()
         return true
     }
 
     /// How long this turn took; its length is what everybody else on the loop waits.
-    func recordBusy() { counters.busy.record(nanoseconds: (clock.now - now).nanoseconds) }
+    func recordBusy() { counters.busy.record(nanoseconds: clock.now.nanoseconds &- now.nanoseconds) }
 
     /// Ends a turn: hands over what was staged, flushes until no link is dirty, tells who was closed.
     func settle() {
@@ -135,19 +141,21 @@ public final class Loop {
             for observer in observers { observer.turnEnds(on: self) }
             while dirtyCount > 0 { flush() }
             pipes.handOver()
-            if !closing.isEmpty { tellClosed() }
-        } while dirtyCount > 0 || !closing.isEmpty
+            if closingCount > 0 { tellClosed() }
+        } while dirtyCount > 0 || closingCount > 0
         links.recycle()
         sources.recycle()
-        if !retiredSources.isEmpty {
+        if retiredCount > 0 {
             for entry in retiredSources { entry.moveOut() }
             retiredSources = []
+            retiredCount = 0
         }
     }
 
     private func tellClosed() {
         let closed = closing
         closing = []
+        closingCount = 0
         for link in closed { link.tellClosed() }
     }
 
@@ -156,7 +164,7 @@ public final class Loop {
         var index = 0
         while index < dirtyCount {
             // Safe because index < dirtyCount <= capacity, and a dirty slot keeps its link until the turn's end.
-            unsafe links.slots[Int(dirty[index])].payload.flush(on: self)
+            unsafe links.at(dirty[index]).payload.flush(on: self)
             index += 1
         }
         dirtyCount = 0
@@ -168,12 +176,11 @@ public final class Loop {
     /// False when the link is gone; that is counted and harmless.
     @discardableResult
     public func write(_ bytes: RawSpan, to id: LinkID) -> Bool {
-        guard let slot = unsafe links.find(id.slotID) else {
+        guard let slot = links.find(id.slotID) else {
             counters.lateWrites.add(1)
             return false
         }
-        // Safe because the slot was just found, and stays at its address.
-        unsafe append(bytes, to: &slot.pointee.payload, slot: id.slotID.slot)
+        append(bytes, to: &slot.payload, slot: id.slotID.slot)
         return true
     }
 
@@ -194,8 +201,7 @@ public final class Loop {
 
     /// The link, unless it has been closed or detached.
     public func link(_ id: LinkID) -> Link? {
-        guard let slot = unsafe links.find(id.slotID) else { return nil }
-        return unsafe slot.pointee.payload.link
+        links.find(id.slotID)?.payload.link
     }
 
     public var linkCount: Int { links.count }
@@ -204,23 +210,26 @@ public final class Loop {
     public func forEachLink(_ body: (Link) -> Void) { links.forEach { _, entry in body(entry.link) } }
 
     func markDirty(_ id: LinkID) {
-        guard let slot = unsafe links.find(id.slotID), unsafe !slot.pointee.payload.flags.contains(.dirty) else { return }
-        unsafe slot.pointee.payload.flags.insert(.dirty)
+        guard let slot = links.find(id.slotID), !slot.payload.flags.contains(.dirty) else { return }
+        slot.payload.flags.insert(.dirty)
         unsafe dirty[dirtyCount] = id.slotID.slot
         dirtyCount += 1
     }
 
-    func willTellClosed(_ link: Link) { closing.append(link) }
+    func willTellClosed(_ link: Link) {
+        closing.append(link)
+        closingCount += 1
+    }
 
     // MARK: Descriptors
 
     func watch(_ source: PollSource, for interest: Readiness) throws(SystemError) {
-        guard let poller, let id = sources.insert(SourceEntry(source)) else {
+        guard let poller, let slot = sources.insert(SourceEntry(source)) else {
             throw SystemError(number: poller == nil ? ENOTSUP : ENFILE)
         }
-        source.id = id
+        source.id = slot.id
         do {
-            try poller.watch(source.descriptor, for: interest, id: id)
+            try poller.watch(source.descriptor, for: interest, id: slot.id)
         } catch {
             forget(source)
             throw error
@@ -233,9 +242,10 @@ public final class Loop {
 
     /// Events of this source end at once, also those of the turn under way.
     func forget(_ source: PollSource) {
-        guard let slot = unsafe sources.find(source.id) else { return }
-        unsafe retiredSources.append(slot.pointee.payload)
-        sources.remove(source.id)
+        guard let slot = sources.find(source.id) else { return }
+        retiredSources.append(slot.payload)
+        retiredCount += 1
+        sources.remove(slot)
         poller?.forget(source.descriptor)
     }
 
@@ -243,9 +253,17 @@ public final class Loop {
 
     @discardableResult
     public func after(_ delay: Duration, _ target: any TimerTarget, token: UInt64 = 0) -> TimerID {
-        timers.insert(target, token: token, at: now + delay)
+        let timer = timers.insert(target, token: token, at: now + delay)
+        timersChanged()
+        return timer
     }
-    public func cancel(_ timer: TimerID) { timers.cancel(timer) }
+
+    public func cancel(_ timer: TimerID) {
+        timers.cancel(timer)
+        timersChanged()
+    }
+
+    private func timersChanged() { earliest = timers.nextDeadline?.nanoseconds ?? .max }
 
     /// When the next timer is due: how far a simulated world may move its clock.
     public var nextDeadline: Moment? { timers.nextDeadline }
@@ -262,7 +280,7 @@ public final class Loop {
     }
 
     /// Calls `observer` at the end of every turn, before links are flushed: the place to hand over what was staged.
-    public func atEndOfTurn(_ observer: any TurnObserver) { observers.append(observer) }
+    public func atEndOfTurn(_ observer: any TurnObserver) { observers = observers + [observer] }
 
     func bind(_ object: AnyObject) -> Int {
         bound.append(object)
@@ -280,10 +298,15 @@ public final class Loop {
         tasks += 1
         let started = StartedTask(task)
         starts.append(started)
+        startCount += 1
         return started
     }
 
-    func takeStarts() -> [StartedTask] { starts.isEmpty ? [] : exchange(&starts, with: []) }
+    func takeStarts() -> [StartedTask] {
+        if startCount == 0 { return [] }
+        startCount = 0
+        return exchange(&starts, with: [])
+    }
     func taskEnded() { tasks -= 1 }
 
     // MARK: Meters
@@ -291,7 +314,8 @@ public final class Loop {
     /// What is known anyway, read when somebody asks.
     private func readMeters() {
         let label = [(name: "loop", value: "\(index)")]
-        meters.read(.counter, "omniway_loop_turns_total", "Turns of the event loops.", labels: label) { [unowned self] in
+        meters.read(.counter, "omniway_loop_turns_total", "Turns of the event loops.", labels: label) {
+            [unowned self] in
             Double(turns)
         }
         if !clock.isManual {
@@ -301,7 +325,9 @@ public final class Loop {
         }
         meters.read(.gauge, "omniway_links", "Links that are connecting or open.") { [links] in Double(links.count) }
         meters.read(.gauge, "omniway_loop_tasks", "Async tasks under way.") { [unowned self] in Double(tasks) }
-        meters.read(.gauge, "omniway_pool_bytes", "Free bytes that the buffer pools keep.") { [pool] in Double(pool.kept) }
+        meters.read(.gauge, "omniway_pool_bytes", "Free bytes that the buffer pools keep.") { [pool] in
+            Double(pool.kept)
+        }
     }
 
     // MARK: The end
@@ -312,6 +338,7 @@ public final class Loop {
         settle()
         sources.forEach { _, entry in entry.source.loopEnds(self) }
         timers = TimerQueue()
+        timersChanged()
         observers = []
         bound = []
         mailSlots = []

@@ -35,6 +35,7 @@ struct LoopCounters {
     }
 
     func closed(_ reason: CloseReason) {
-        meters.counter("omniway_links_closed_total", "Links that ended, by reason.", labels: [("reason", reason.name)]).add(1)
+        meters.counter("omniway_links_closed_total", "Links that ended, by reason.", labels: [("reason", reason.name)])
+            .add(1)
     }
 }

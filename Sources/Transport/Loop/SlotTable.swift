@@ -19,15 +19,21 @@ final class SlotTable<Payload: BitwiseCopyable> {
         var payload: Payload
     }
 
-    /// The address of a slot's payload; it is the payload's for as long as its tenant lives.
-    static func payload(_ slot: UnsafeMutablePointer<Slot>) -> UnsafeMutablePointer<Payload> {
-        // Safe because the key path names a stored property of the slot.
-        unsafe UnsafeMutableRawPointer(slot).advanced(by: MemoryLayout<Slot>.offset(of: \.payload) ?? 0)
-            .assumingMemoryBound(to: Payload.self)
+    /// A tenant's slot. It is the tenant's until it moves out; whoever keeps a handle knows when that is.
+    @safe
+    struct Handle {
+        fileprivate let slot: UnsafeMutablePointer<Slot>
+        let id: SlotID
+
+        // Safe because slots never move, and a payload is plain bytes: a stale handle reads another tenant's, no more.
+        @inline(__always) var payload: Payload {
+            get { unsafe slot.pointee.payload }
+            nonmutating _modify { yield unsafe &slot.pointee.payload }
+        }
     }
 
     let capacity: Int
-    let slots: UnsafeMutablePointer<Slot>
+    private let slots: UnsafeMutablePointer<Slot>
     private var used: UInt32 = 0
     private var free = UInt32.max
     private var retired = UInt32.max
@@ -47,7 +53,7 @@ final class SlotTable<Payload: BitwiseCopyable> {
     deinit { unsafe munmap(slots, capacity * MemoryLayout<Slot>.stride) }
 
     /// A new tenant, or nil when the table is full.
-    func insert(_ payload: Payload) -> SlotID? {
+    func insert(_ payload: Payload) -> Handle? {
         let slot: UInt32
         if free != .max {
             slot = free
@@ -62,23 +68,30 @@ final class SlotTable<Payload: BitwiseCopyable> {
         let generation = unsafe slots[Int(slot)].generation &+ 1
         unsafe slots[Int(slot)] = Slot(generation: generation, nextFree: .max, payload: payload)
         count += 1
-        return SlotID(slot: slot, generation: generation)
+        return unsafe Handle(slot: slots + Int(slot), id: SlotID(slot: slot, generation: generation))
     }
 
-    /// The tenant's payload, or nil when it has moved out.
+    /// The tenant's slot, or nil when it has moved out.
     @inline(__always)
-    func find(_ id: SlotID) -> UnsafeMutablePointer<Slot>? {
+    func find(_ id: SlotID) -> Handle? {
         guard id.slot < used else { return nil }
-        let slot = unsafe slots + Int(id.slot)
-        return unsafe slot.pointee.generation == id.generation ? slot : nil
+        let slot = unsafe slots + Int(id.slot)  // Safe because id.slot < used.
+        return unsafe slot.pointee.generation == id.generation ? Handle(slot: slot, id: id) : nil
+    }
+
+    /// The payload of a slot that has been used, whoever its tenant is or was.
+    @inline(__always)
+    func at(_ slot: UInt32) -> Handle {
+        precondition(slot < used, "a slot that nobody has had")
+        return unsafe Handle(slot: slots + Int(slot), id: SlotID(slot: slot, generation: 0))
     }
 
     /// Ends the tenancy. The id is dead at once; the slot rests until `recycle()`.
-    func remove(_ id: SlotID) {
-        guard let slot = unsafe find(id) else { return }
-        unsafe slot.pointee.generation &+= 1
-        unsafe slot.pointee.nextFree = retired
-        retired = id.slot
+    func remove(_ tenant: Handle) {
+        guard find(tenant.id) != nil else { return }
+        unsafe tenant.slot.pointee.generation &+= 1
+        unsafe tenant.slot.pointee.nextFree = retired
+        retired = tenant.id.slot
         count -= 1
     }
 

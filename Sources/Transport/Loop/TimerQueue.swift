@@ -57,7 +57,9 @@ struct TimerQueue {
     var mark: UInt64 { nextOrder }
 
     /// The next timer that is due and was set before the mark, taken out.
-    mutating func popDue(_ now: Moment, before mark: UInt64) -> (target: any TimerTarget, token: UInt64, deadline: Moment)? {
+    mutating func popDue(_ now: Moment, before mark: UInt64) -> (
+        target: any TimerTarget, token: UInt64, deadline: Moment
+    )? {
         // One set later is due at `now` at the earliest, so it stands behind all others that are due.
         guard let first = heap.first, entries[Int(first)].deadline <= now, entries[Int(first)].order <= mark,
             let target = entries[Int(first)].target

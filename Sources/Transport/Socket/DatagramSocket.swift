@@ -30,8 +30,11 @@ final class DatagramSocket: PollSource {
     /// A link to one peer. Nil when the loop has no room.
     func flow(to peer: SocketAddress, on loop: Loop, handler: any LinkHandler) -> Link? {
         let flow = DatagramFlow(self, to: peer)
-        let traits = LinkTraits(keepsMessages: true, isReliable: false, halfCloses: false, pausing: .buffers, peer: peer)
-        guard let link = Link(on: loop, traits: traits, limits: limits.queue, driver: flow, handler: handler) else { return nil }
+        let traits = LinkTraits(
+            keepsMessages: true, isReliable: false, halfCloses: false, pausing: .buffers, peer: peer)
+        guard let link = Link(on: loop, traits: traits, limits: limits.queue, driver: flow, handler: handler) else {
+            return nil
+        }
         flow.link = link
         flows[peer] = flow
         link.idleLimit = limits.idle

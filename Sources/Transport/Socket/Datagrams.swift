@@ -28,8 +28,9 @@ public struct DatagramAcceptor: Acceptor {
                     })
             } catch { throw ListenError(bound, error) }
         }
-        return Listening(address: bound) { [sockets] in
-            for socket in sockets { await socket.run { loop, socket in socket.stop(loop) } }
+        let opened = sockets
+        return Listening(address: bound) {
+            for socket in opened { await socket.run { loop, socket in socket.stop(loop) } }
         }
     }
 }
@@ -39,14 +40,18 @@ public struct DatagramDialer: Dialer {
     public var peer: SocketAddress
     public var limits: DatagramLimits
 
-    public init(_ peer: SocketAddress, limits: DatagramLimits = DatagramLimits()) { (self.peer, self.limits) = (peer, limits) }
+    public init(_ peer: SocketAddress, limits: DatagramLimits = DatagramLimits()) {
+        (self.peer, self.limits) = (peer, limits)
+    }
 
     public func dial(on loop: Loop, deadline: Duration, handler: any LinkHandler) -> Link? {
         var socket = DatagramSocket(descriptor: -1, intake: nil, limits: limits)
         var problem: SystemError?
         do throws(SystemError) {
             let descriptor = try OwnedDescriptor.socket(peer.family, SOCK_DGRAM)
-            if unsafe peer.withSystemAddress({ unsafe connect(descriptor.number, $0, $1) }) != 0 { throw SystemError.last }
+            if unsafe peer.withSystemAddress({ unsafe connect(descriptor.number, $0, $1) }) != 0 {
+                throw SystemError.last
+            }
             socket = DatagramSocket(descriptor: descriptor.release(), intake: nil, limits: limits)
             try socket.open(on: loop)
         } catch { problem = error }
@@ -54,7 +59,11 @@ public struct DatagramDialer: Dialer {
             socket.stop(loop)
             return nil
         }
-        if let problem { link.close(.connectFailed.with("\(peer): \(problem)")) } else { loop.after(.zero, OpensLater(link)) }
+        if let problem {
+            link.close(.connectFailed.with("\(peer): \(problem)"))
+        } else {
+            loop.after(.zero, OpensLater(link))
+        }
         return link
     }
 }

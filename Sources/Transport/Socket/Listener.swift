@@ -77,7 +77,9 @@ final class Listener: PollSource {
         }
     }
 
-    private static func give(_ socket: HandedSocket, to intake: any LinkIntake, on loop: Loop, _ settings: ListenerSettings) {
+    private static func give(
+        _ socket: HandedSocket, to intake: any LinkIntake, on loop: Loop, _ settings: ListenerSettings
+    ) {
         let driver = SocketDriver(descriptor: socket.descriptor, limits: settings.limits, host: socket.peer.host)
         loop.accept(driver, peer: socket.peer, into: intake, limits: settings.queue)
     }
@@ -92,7 +94,11 @@ final class Listener: PollSource {
         if !isOutOfDescriptors {
             isOutOfDescriptors = true
             Log.shared.warning(
-                "not accepting", ["address": "\(address)", "error": "\(error)", "try": "raise `ulimit -n`, or set a limit of connections"])
+                "not accepting",
+                [
+                    "address": "\(address)", "error": "\(error)",
+                    "try": "raise `ulimit -n`, or set a limit of connections",
+                ])
         }
         loop.counters.refusedConnection(.tooManyLinks)
         watch([], loop)

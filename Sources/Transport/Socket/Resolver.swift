@@ -31,10 +31,14 @@ enum Resolver {
     }
 
     private static func address(_ info: addrinfo, port: UInt16) -> SocketAddress? {
-        guard let from = unsafe info.ai_addr, unsafe Int(info.ai_addrlen) <= MemoryLayout<sockaddr_storage>.size else { return nil }
+        guard let from = unsafe info.ai_addr, unsafe Int(info.ai_addrlen) <= MemoryLayout<sockaddr_storage>.size else {
+            return nil
+        }
         var storage = sockaddr_storage()
         // Safe because the length was just checked.
-        unsafe withUnsafeMutableBytes(of: &storage) { unsafe $0.copyMemory(from: .init(start: from, count: Int(info.ai_addrlen))) }
+        unsafe withUnsafeMutableBytes(of: &storage) {
+            unsafe $0.copyMemory(from: .init(start: from, count: Int(info.ai_addrlen)))
+        }
         return SocketAddress(storage, length: unsafe info.ai_addrlen).with(port: port)
     }
 

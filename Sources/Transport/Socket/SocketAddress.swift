@@ -84,7 +84,9 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
                 // Safe because an address of this case is a sockaddr_in6, and the text has the length that is asked for.
                 unsafe address.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { address in
                     unsafe withUnsafePointer(to: &address.pointee.sin6_addr) { from in
-                        unsafe inet_ntop(AF_INET6, from, &text, socklen_t(text.count)).map { unsafe String(cString: $0) }
+                        unsafe inet_ntop(AF_INET6, from, &text, socklen_t(text.count)).map {
+                            unsafe String(cString: $0)
+                        }
                     }
                 }
             }
@@ -171,7 +173,9 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Asks the system for an address, with the usual pair of storage and length.
-    static func read(_ call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32) -> SocketAddress? {
+    static func read(_ call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32)
+        -> SocketAddress?
+    {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let result = unsafe withUnsafeMutablePointer(to: &storage) { storage in
@@ -194,7 +198,9 @@ public struct HostPort: Hashable, Sendable, CustomStringConvertible {
     public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
     static func split(_ text: String) -> (host: String, port: UInt16)? {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            return nil
+        }
         var host = text[..<colon]
         if host.hasPrefix("[") {
             guard host.hasSuffix("]") else { return nil }

@@ -280,8 +280,11 @@ extension Loop {
         if link.state == .connecting { link.opened() }
     }
 
-    private func attach(_ driver: SocketDriver, peer: SocketAddress, limits: QueueLimits, handler: any LinkHandler) -> Link? {
-        guard let link = Link(on: self, traits: LinkTraits(peer: peer), limits: limits, driver: driver, handler: handler)
+    private func attach(_ driver: SocketDriver, peer: SocketAddress, limits: QueueLimits, handler: any LinkHandler)
+        -> Link?
+    {
+        guard
+            let link = Link(on: self, traits: LinkTraits(peer: peer), limits: limits, driver: driver, handler: handler)
         else {
             driver.loopEnds(self)
             return nil

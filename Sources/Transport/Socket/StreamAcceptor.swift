@@ -47,8 +47,9 @@ public struct StreamAcceptor: Acceptor {
             listeners.append(listener)
             bound = local
         }
-        return Listening(address: bound) { [listeners] in
-            for listener in listeners { await listener.run { loop, listener in listener.stop(loop) } }
+        let opened = listeners
+        return Listening(address: bound) {
+            for listener in opened { await listener.run { loop, listener in listener.stop(loop) } }
         }
     }
 

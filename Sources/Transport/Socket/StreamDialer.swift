@@ -9,12 +9,15 @@ public struct StreamDialer: Dialer {
     /// How long one address may take before the next is tried beside it.
     public var attemptDelay = Duration.milliseconds(250)
 
-    public init(_ address: SocketAddress, options: SocketOptions = SocketOptions(), queue: QueueLimits = QueueLimits()) {
+    public init(_ address: SocketAddress, options: SocketOptions = SocketOptions(), queue: QueueLimits = QueueLimits())
+    {
         self.init([address], options: options, queue: queue)
     }
 
     /// Addresses in the order in which to try them.
-    public init(_ addresses: [SocketAddress], options: SocketOptions = SocketOptions(), queue: QueueLimits = QueueLimits()) {
+    public init(
+        _ addresses: [SocketAddress], options: SocketOptions = SocketOptions(), queue: QueueLimits = QueueLimits()
+    ) {
         (target, self.options, self.queue) = (.addresses(addresses), options, queue)
     }
 
@@ -24,7 +27,9 @@ public struct StreamDialer: Dialer {
 
     public func dial(on loop: Loop, deadline: Duration, handler: any LinkHandler) -> Link? {
         let driver = SocketDriver(descriptor: -1)
-        guard let link = Link(on: loop, traits: .stream, limits: queue, driver: driver, handler: handler) else { return nil }
+        guard let link = Link(on: loop, traits: .stream, limits: queue, driver: driver, handler: handler) else {
+            return nil
+        }
         let dialing = Dialing(link, driver, options: options, attemptDelay: attemptDelay)
         driver.dials(link, by: dialing)
         dialing.start(target, deadline: deadline)
@@ -59,7 +64,9 @@ final class Dialing {
         switch target {
         case .addresses(let addresses): tryAll(addresses)
         case .host(let host):
-            loop.offLoop { Resolver.lookUp(host) } _: { [self] result in
+            loop.offLoop {
+                Resolver.lookUp(host)
+            } _: { [self] result in
                 guard !isOver else { return }
                 switch result {
                 case .success(let addresses): tryAll(addresses)

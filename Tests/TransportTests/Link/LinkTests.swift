@@ -42,7 +42,8 @@ import Testing
         await pair.run { _, pair in #expect(pair.far.texts == ["first and last"]) }
     }
 
-    @Test(arguments: 1...7) func `what a handler leaves comes again in front of what follows`(_ taken: Int) async throws {
+    @Test(arguments: 1...7) func `what a handler leaves comes again in front of what follows`(_ taken: Int) async throws
+    {
         let pair = try await Pair.make(on: world)
         await pair.run { _, pair in pair.far.takes = taken }
         for word in ["abc", "defg", "hij"] {

@@ -129,7 +129,9 @@ private final class RelayIntake: LinkIntake, RelayOwner {
         var question: [UInt8] = []
         var answer: [UInt8] = []
         for _ in 0..<20 {
-            let piece = (0..<Int.random(in: 0...5000, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let piece = (0..<Int.random(in: 0...5000, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             question += piece
             answer += piece.reversed()
             await client.run { _, client in client.link?.write(piece) }

@@ -65,7 +65,9 @@ import Testing
         let loop = EventLoop()
         let (results, note) = AsyncStream.makeStream(of: Bool.self)
         await loop.run { [loop] context in
-            context.offLoop { !loop.isCurrent } _: { wasElsewhere in
+            context.offLoop {
+                !loop.isCurrent
+            } _: { wasElsewhere in
                 note.yield(wasElsewhere == true && loop.isCurrent)
                 note.finish()
             }

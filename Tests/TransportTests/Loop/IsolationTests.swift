@@ -43,7 +43,9 @@ private final class Service {
     private enum Kind: CaseIterable { case closure, function, boundMethod, localFunction }
 
     @Test(arguments: Kind.allCases, [false, true])
-    private func `async work runs on its loop, and is back after every await`(_ kind: Kind, simulated: Bool) async throws {
+    private func `async work runs on its loop, and is back after every await`(_ kind: Kind, simulated: Bool)
+        async throws
+    {
         let world = SimulatedWorld()
         let loop = simulated ? world.first : EventLoop()
         let notes = await loop.own { [loop] _ in Notes(loop) }

@@ -16,7 +16,10 @@ private final class Waiting: LoopTask {
 }
 
 @Suite struct LoopTaskTests {
-    let world = SimulatedWorld(limits: { var limits = LoopLimits(); limits.tasks = 2; return limits }())
+    let world = SimulatedWorld(
+        limits: {
+            var limits = LoopLimits(); limits.tasks = 2; return limits
+        }())
 
     @Test func `work starts in the same turn and its end is counted`() async throws {
         let work = await world.first.own { _ in Waiting() }

@@ -10,7 +10,8 @@ private final class Received {
     @Test func `messages arrive in the order in which they were posted`() async throws {
         let world = SimulatedWorld()
         let received = await world.first.own { _ in Received() }
-        let mailbox = await received.run { loop, received in loop.mailbox(of: Int.self) { received.numbers.append($0) } }
+        let mailbox = await received.run { loop, received in loop.mailbox(of: Int.self) { received.numbers.append($0) }
+        }
         for number in 0..<100 { #expect(mailbox.post(number)) }
         world.settle()
         await received.run { _, received in #expect(received.numbers == Array(0..<100)) }

@@ -80,7 +80,9 @@ private final class Clockwork: TimerTarget {
     @Test func `virtual time passes from timer to timer and nothing waits for real time`() async throws {
         let clockwork = await world.first.own { _ in Clockwork() }
         await clockwork.run { loop, clockwork in
-            clockwork.then = { token, loop in if token < 1000 { loop.after(.seconds(3600), clockwork, token: token + 1) } }
+            clockwork.then = { token, loop in
+                if token < 1000 { loop.after(.seconds(3600), clockwork, token: token + 1) }
+            }
             loop.after(.seconds(3600), clockwork)
         }
         world.advance(by: .seconds(3600 * 1001))

@@ -8,15 +8,19 @@ import Testing
 
     @Test func `each peer is a link of its own and keeps its messages`() async throws {
         try await withLoops(2) { [reports] loops in
-            let intakes = await loops.own { _ in Reporter("server", reports, onReceive: { bytes, link in link.write(bytes) }) }
+            let intakes = await loops.own { _ in
+                Reporter("server", reports, onReceive: { bytes, link in link.write(bytes) })
+            }
             let listening = try await DatagramAcceptor(.loopback()).open(into: intakes)
             for name in ["a", "b"] {
                 await DatagramDialer(listening.address).dial(on: loops.loops[0]) {
-                    Reporter(name, reports, onOpen: { link in
-                        link.write("\(name)1")
-                        link.write("")
-                        link.write("\(name)22")
-                    })
+                    Reporter(
+                        name, reports,
+                        onOpen: { link in
+                            link.write("\(name)1")
+                            link.write("")
+                            link.write("\(name)22")
+                        })
                 }
                 var received: [String] = []
                 while received.count < 3 {
@@ -48,11 +52,17 @@ import Testing
         try await withLoops { [reports] loops in
             var limits = DatagramLimits()
             limits.flows = 1
-            let intakes = await loops.own { _ in Reporter("server", reports, onReceive: { bytes, link in link.write(bytes) }) }
+            let intakes = await loops.own { _ in
+                Reporter("server", reports, onReceive: { bytes, link in link.write(bytes) })
+            }
             let listening = try await DatagramAcceptor(.loopback(), limits: limits).open(into: intakes)
-            await DatagramDialer(listening.address).dial(on: loops.loops[0]) { Reporter("first", reports, onOpen: { $0.write("1") }) }
+            await DatagramDialer(listening.address).dial(on: loops.loops[0]) {
+                Reporter("first", reports, onOpen: { $0.write("1") })
+            }
             _ = try await reports.next("first", .received)
-            await DatagramDialer(listening.address).dial(on: loops.loops[0]) { Reporter("second", reports, onOpen: { $0.write("2") }) }
+            await DatagramDialer(listening.address).dial(on: loops.loops[0]) {
+                Reporter("second", reports, onOpen: { $0.write("2") })
+            }
             let label = MeterSnapshot.Label(name: "reason", value: "too-many-links")
             while await loops.snapshot().snapshot.number("omniway_connections_refused_total", labels: [label]) != 1 {
                 await Task.yield()

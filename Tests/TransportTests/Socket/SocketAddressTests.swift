@@ -10,7 +10,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", ":", "80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "256.0.0.1:1", "::1:80", "[::1]", "[::1:80",
+        "", ":", "80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "256.0.0.1:1", "::1:80", "[::1]",
+        "[::1:80",
         "host:80", "unix:", "[fe80::1%no-such-interface]:1", "unix:" + String(repeating: "x", count: 200),
     ]) func `what is not an address in digits is refused`(_ text: String) {
         #expect(SocketAddress(text) == nil)

@@ -90,7 +90,8 @@ func echo(_ reports: Reports, _ who: String = "server") -> Reporter {
 
 extension Dialer {
     /// Dials from a loop; the link lives there.
-    func dial(on loop: EventLoop, deadline: Duration = .seconds(5), _ handler: @Sendable @escaping () -> Reporter) async {
+    func dial(on loop: EventLoop, deadline: Duration = .seconds(5), _ handler: @Sendable @escaping () -> Reporter) async
+    {
         await loop.run { loop in _ = self.dial(on: loop, deadline: deadline, handler: handler()) }
     }
 }

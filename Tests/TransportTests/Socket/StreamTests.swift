@@ -10,7 +10,10 @@ import Testing
 
     private static let folder = FileManager.default.temporaryDirectory.path
 
-    @Test(arguments: ["127.0.0.1:0", "[::1]:0", ":0", "unix:\(folder)/omniway-\(UInt64.random(in: 0...(.max))).sock", "unix:@omniway-test-\(UInt64.random(in: 0...(.max)))"])
+    @Test(arguments: [
+        "127.0.0.1:0", "[::1]:0", ":0", "unix:\(folder)/omniway-\(UInt64.random(in: 0...(.max))).sock",
+        "unix:@omniway-test-\(UInt64.random(in: 0...(.max)))",
+    ])
     func `a stream goes both ways and ends in both directions`(_ text: String) async throws {
         try await withLoops { [reports] loops in
             let address = try #require(SocketAddress(text))
@@ -26,7 +29,9 @@ import Testing
         }
     }
 
-    @Test func `a socket file is removed when nobody listens any more, and one that is in use is left alone`() async throws {
+    @Test func `a socket file is removed when nobody listens any more, and one that is in use is left alone`()
+        async throws
+    {
         try await withLoops { [reports] loops in
             let path = "\(Self.folder)/omniway-\(UInt64.random(in: 0...(.max))).sock"
             let intakes = await loops.own { _ in echo(reports) }
@@ -43,8 +48,13 @@ import Testing
         try await withLoops { [reports] loops in
             let intakes = await loops.own { _ in echo(reports) }
             let listening = try await StreamAcceptor(.loopback()).open(into: intakes)
-            let error = await #expect(throws: ListenError.self) { try await StreamAcceptor(listening.address).open(into: intakes) }
-            #expect(error?.description == "cannot listen on \(listening.address): it is in use; stop the process that has it, or choose another address")
+            let error = await #expect(throws: ListenError.self) {
+                try await StreamAcceptor(listening.address).open(into: intakes)
+            }
+            #expect(
+                error?.description
+                    == "cannot listen on \(listening.address): it is in use; stop the process that has it, or choose another address"
+            )
             await listening.stop()
         }
     }
@@ -54,7 +64,9 @@ import Testing
         try await withLoops(2) { [reports] loops in
             let intakes = await loops.own { loop in Reporter("loop \(loop.index)", reports) }
             let listening = try await StreamAcceptor(.loopback(), spread: spread).open(into: intakes)
-            for _ in 0..<64 { await StreamDialer(listening.address).dial(on: loops.loops[0]) { Reporter("client", reports) } }
+            for _ in 0..<64 {
+                await StreamDialer(listening.address).dial(on: loops.loops[0]) { Reporter("client", reports) }
+            }
             _ = try await reports.next("loop 0", .opened)
             _ = try await reports.next("loop 1", .opened)
             await listening.stop()
@@ -109,14 +121,18 @@ import Testing
     @Test func `an address that does not answer is left after the deadline`() async throws {
         try await withSilentAddress { [reports] silent in
             try await withLoops { loops in
-                await StreamDialer(silent).dial(on: loops.loops[0], deadline: .milliseconds(50)) { Reporter("client", reports) }
+                await StreamDialer(silent).dial(on: loops.loops[0], deadline: .milliseconds(50)) {
+                    Reporter("client", reports)
+                }
                 let closed = try await reports.next("client", .closed)
                 #expect(closed.reason == "connect-timeout: nobody answered in time")
             }
         }
     }
 
-    @Test func `the next address is tried beside one that does not answer, and at once after one that refuses`() async throws {
+    @Test func `the next address is tried beside one that does not answer, and at once after one that refuses`()
+        async throws
+    {
         try await withSilentAddress { [reports] silent in
             try await withLoops { loops in
                 let intakes = await loops.own { _ in echo(reports) }
@@ -143,7 +159,8 @@ import Testing
         try await withSilentAddress { [reports] silent in
             try await withLoops { loops in
                 await loops.loops[0].run { loop in
-                    let link = StreamDialer(silent).dial(on: loop, deadline: .seconds(60), handler: Reporter("client", reports))
+                    let link = StreamDialer(silent).dial(
+                        on: loop, deadline: .seconds(60), handler: Reporter("client", reports))
                     link?.write("never sent")
                     link?.close(.done)
                 }
@@ -218,7 +235,9 @@ import Testing
                 await StreamDialer(listening.address).dial(on: loops.loops[0]) { Reporter("first", reports) }
                 _ = try await reports.next("server", .opened)
             }
-            await StreamDialer(listening.address).dial(on: loops.loops[0]) { Reporter("third", reports, onOpen: { $0.write("?") }) }
+            await StreamDialer(listening.address).dial(on: loops.loops[0]) {
+                Reporter("third", reports, onOpen: { $0.write("?") })
+            }
             _ = try await reports.next("third", .closed)
             let (snapshot, _) = await loops.snapshot()
             let label = MeterSnapshot.Label(name: "reason", value: "too-many-from-address")
@@ -240,7 +259,8 @@ import Testing
             let (first, second) = (ends[0], ends[1])
             await loops.loops[0].run { loop in
                 _ = loop.adopt(OwnedDescriptor(first), handler: echo(reports))
-                _ = loop.adopt(OwnedDescriptor(second), handler: Reporter("client", reports, onOpen: { $0.write("pair") }))
+                _ = loop.adopt(
+                    OwnedDescriptor(second), handler: Reporter("client", reports, onOpen: { $0.write("pair") }))
             }
             #expect(await reports.bytes("client", count: 4) == Array("pair".utf8))
         }
@@ -250,17 +270,21 @@ import Testing
         try await withLoops(2) { [reports] loops in
             let total = 8 << 20
             let servers = await loops.own { _ in echo(reports) }
-            let server = try await StreamAcceptor(.unix("@omniway-\(UInt64.random(in: 0...(.max)))")).open(into: servers)
+            let server = try await StreamAcceptor(.unix("@omniway-\(UInt64.random(in: 0...(.max)))")).open(
+                into: servers)
             let relays = await loops.own { _ in Joining(StreamDialer(server.address)) }
-            let relay = try await StreamAcceptor(.loopback(), queue: QueueLimits(low: 1 << 10, high: 64 << 10)).open(into: relays)
+            let relay = try await StreamAcceptor(.loopback(), queue: QueueLimits(low: 1 << 10, high: 64 << 10)).open(
+                into: relays)
             let sent = (0..<total).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
             var dialer = StreamDialer(relay.address)
             dialer.queue = QueueLimits(most: 64 << 20)
             await dialer.dial(on: loops.loops[0]) {
-                Reporter("client", reports, onOpen: { link in
-                    link.write(sent)
-                    link.finish()
-                })
+                Reporter(
+                    "client", reports,
+                    onOpen: { link in
+                        link.write(sent)
+                        link.finish()
+                    })
             }
             #expect(await reports.bytes("client", count: total) == sent)
             #expect(try await reports.next("client", .closed).reason == "finished")

@@ -1,0 +1,168 @@
+import OmniwayTelemetry
+
+/// The way down: from whoever writes, through the outbound queue, to the driver.
+extension Link {
+    /// Queues bytes, to be sent at the end of the turn. On a link that keeps messages, pieces are one message
+    /// up to the one that ends it.
+    public func write(_ bytes: RawSpan, endOfMessage: Bool = true) {
+        if endOfMessage || !traits.keepsMessages {
+            loop.write(bytes, to: id)
+        } else if state == .closed {
+            loop.counters.lateWrites.add(1)
+        } else {
+            writePart(bytes, endOfMessage: false)
+        }
+    }
+
+    public func write(_ bytes: [UInt8], endOfMessage: Bool = true) {
+        unsafe bytes.withUnsafeBytes { unsafe write(RawSpan(_unsafeBytes: $0), endOfMessage: endOfMessage) }
+    }
+
+    /// Queues a whole message that many links send. Large ones are not copied.
+    public func write(_ shared: SharedBytes) {
+        guard shared.count >= Self.smallestShared else {
+            return shared.withBytes(from: 0) { write($0) }
+        }
+        guard mayWrite(shared.count, endOfMessage: true) else { return }
+        if parts == nil {
+            var parts = PartQueue()
+            let owned = slot.payload.queue.count
+            if owned > 0 { parts.appendOwned(owned, endsMessage: false) }
+            self.parts = parts
+            slot.payload.flags.remove(.plain)
+        }
+        parts?.appendShared(shared)
+        wasWritten()
+    }
+    private static let smallestShared = 4 << 10
+
+    /// Bytes that wait to be sent.
+    public var queued: Int {
+        if state == .closed { return 0 }
+        return slot.payload.queue.count + (parts?.sharedCount ?? 0)
+    }
+    /// The queue is above its high mark; `writable` tells when it is low again.
+    public var isFull: Bool { if state == .closed { return false } else { return slot.payload.flags.contains(.full) } }
+
+    /// The way of writes that are more than bytes at the end of a stream's queue.
+    func writePart(_ bytes: RawSpan, endOfMessage: Bool) {
+        guard mayWrite(bytes.byteCount, endOfMessage: endOfMessage) else { return }
+        slot.payload.queue.append(bytes, pool: loop.pool)
+        parts?.appendOwned(bytes.byteCount, endsMessage: endOfMessage && traits.keepsMessages)
+        wasWritten()
+    }
+
+    private func mayWrite(_ count: Int, endOfMessage: Bool) -> Bool {
+        guard state != .closed, !flags.contains(.finishing) else {
+            loop.counters.lateWrites.add(1)
+            return false
+        }
+        if traits.isReliable || (!flags.contains(.droppingMessage) && queued + count <= limits.most) { return true }
+        flags.insert(.droppingMessage)
+        if endOfMessage {
+            flags.remove(.droppingMessage)
+            loop.counters.droppedMessages.add(1)
+        }
+        return false
+    }
+
+    private func wasWritten() {
+        loop.markDirty(id)
+        if queued > limits.high { queueIsHigh() }
+    }
+
+    func queueIsHigh() {
+        slot.payload.flags.insert(.full)
+        if queued > limits.most { close(.slowReader.with("\(queued) bytes wait for it")) }
+    }
+
+    func limitsChanged() {
+        guard state != .closed else { return }
+        slot.payload.highMark = UInt32(limits.high)
+        if queued > limits.high { queueIsHigh() }
+    }
+
+    // MARK: Sending
+
+    /// Called by the loop for a dirty link that is not just a plain open stream.
+    @inline(never)
+    func flush() {
+        guard state != .closed else { return }
+        slot.payload.flags.remove(.owesMore)
+        if flags.contains(.mustRedeliver) { redeliver() }
+        guard state == .open, !slot.payload.flags.contains(.blocked) else { return }
+        sendQueue()
+        guard state == .open else { return }
+        if slot.payload.flags.contains(.full), queued <= limits.low {
+            slot.payload.flags.remove(.full)
+            handler.writable(self)
+            letGo()
+        }
+        if flags.contains(.finishing), !flags.contains(.finished), queued == 0 { finishNow() }
+    }
+
+    /// Something besides sending is to be done at the end of the turn.
+    func owesMore() {
+        slot.payload.flags.insert(.owesMore)
+        loop.markDirty(id)
+    }
+
+    func sendQueue() {
+        if slot.payload.flags.contains(.plain) || parts == nil { sendBytes(on: loop) } else { sendParts() }
+    }
+
+    @inline(__always)
+    func sendBytes(on loop: Loop) {
+        let count = slot.payload.queue.count
+        if count == 0 { return }
+        let taken = slot.payload.queue.withBytes { driver.send($0, endOfMessage: false, for: self) }
+        guard state == .open else { return }
+        lastSent = loop.now
+        slot.payload.queue.drop(taken, pool: loop.pool)
+        if taken < count { slot.payload.flags.insert(.blocked) }
+    }
+
+    private func sendParts() {
+        while let part = nextPart {
+            let taken = send(part)
+            guard state == .open else { return }
+            if taken > 0 {
+                lastSent = loop.now
+                if part.shared == nil { slot.payload.queue.drop(taken, pool: loop.pool) }
+            }
+            if taken > 0 || part.count == 0 { parts?.sent(taken) }
+            if taken < part.count {
+                slot.payload.flags.insert(.blocked)
+                return
+            }
+        }
+        if !traits.keepsMessages {  // The shared bytes are out; writes are plain again.
+            parts = nil
+            if !flags.contains(.finishing) { slot.payload.flags.insert(.plain) }
+        }
+    }
+
+    /// A message goes to its driver whole.
+    private var nextPart: PartQueue.Part? {
+        guard let part = parts?.first, part.endsMessage || !traits.keepsMessages else { return nil }
+        return part
+    }
+
+    private func send(_ part: PartQueue.Part) -> Int {
+        if let shared = part.shared {
+            return shared.withBytes(from: shared.count - part.count) {
+                driver.send($0, endOfMessage: part.endsMessage, for: self)
+            }
+        }
+        return slot.payload.queue.withBytes {
+            driver.send($0.extracting(first: part.count), endOfMessage: part.endsMessage, for: self)
+        }
+    }
+
+    /// For drivers that took less than they were given: they can take more.
+    public func sendable() {
+        guard state != .closed else { return }
+        slot.payload.flags.remove(.blocked)
+        loop.markDirty(id)
+    }
+}
