@@ -41,7 +41,8 @@ public struct Command: Sendable {
 
     func subcommand(named name: String) -> Command? { subcommands.first { $0.name == name } }
 
-    /// Words are dealt to the arguments in order, so nothing may follow a list, nor a required argument an optional one.
+    /// Words are dealt to the arguments in order, so nothing may follow a list, nor a required argument an optional
+    /// one.
     private func requireClearArguments() {
         precondition(subcommands.isEmpty || arguments.isEmpty, "\(name) has both subcommands and arguments")
         for (argument, next) in zip(arguments, arguments.dropFirst()) {

@@ -12,7 +12,7 @@ enum Up {
     private static let echo = Flag(
         "echo-addr", .string, default: "127.0.0.1:0", placeholder: "address", aliases: ["EchoAddr"],
         help:
-            "Where to echo what is received: host:port with the host in digits, unix:path, or none. Port 0 is any free one."
+            "Where to echo what is received: host:port in digits, unix:path, or none. Port 0 is any free one."
     )
     private static let idle = Flag(
         "idle-timeout", .duration, default: standard.idleLimit, aliases: ["IdleTimeout"],

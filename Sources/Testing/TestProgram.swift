@@ -7,7 +7,8 @@ public final class TestProgram: Sendable {
     private let loop: EventLoop
     private let output: LoopBound<ProgramOutput>
 
-    /// Starts `command` and waits until `isReady` accepts one of its lines, on either output. It dies with this process.
+    /// Starts `command` and waits until `isReady` accepts one of its lines, on either output. It dies with this
+    /// process.
     public init(
         _ command: [String], within limit: Duration = .seconds(20), until isReady: @escaping @Sendable (String) -> Bool
     ) async throws {

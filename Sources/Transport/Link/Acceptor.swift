@@ -45,7 +45,7 @@ public enum ListenError: Error, Equatable, CustomStringConvertible {
         case .addressInUse(let address):
             "cannot listen on \(address): it is in use; stop the process that has it, or choose another address"
         case .notPermitted(let address):
-            "cannot listen on \(address): not permitted; choose a port above 1023 or give the process the right to bind it"
+            "cannot listen on \(address): not permitted; choose a port above 1023 or give the process that right"
         case .addressUnavailable(let address):
             "cannot listen on \(address): this machine does not have that address; see `ip address` for those it has"
         case .system(let address, let error): "cannot listen on \(address): \(error)"

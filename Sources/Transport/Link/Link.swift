@@ -7,7 +7,8 @@ public final class Link {
     public let loop: Loop
     public enum State: Sendable { case connecting, open, closed }
 
-    // Stored apart from their public names: only what the module alone can reach is free of run-time exclusivity checks.
+    // Stored apart from their public names: only what the module alone can reach is free of run-time exclusivity
+    // checks.
     private var currentID = LinkID.none
     private var currentState = State.connecting
     private var currentTraits: LinkTraits

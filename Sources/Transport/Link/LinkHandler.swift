@@ -4,8 +4,10 @@ public protocol LinkHandler: AnyObject {
     func opened(_ link: Link)
 
     /// Bytes have arrived. Returns how many were taken; the rest is kept and comes again, in front of what follows it.
-    /// On a link that keeps messages a piece is always taken whole, and `endOfMessage` marks the last one; a stream never does.
-    /// The bytes are gone when the call returns. The link may be closed, paused, detached or given another handler here.
+    /// On a link that keeps messages a piece is always taken whole, and `endOfMessage` marks the last one; a stream
+    /// never does.
+    /// The bytes are gone when the call returns. The link may be closed, paused, detached or given another handler
+    /// here.
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int
 
     /// The link was full, and its queue is below the low mark.

@@ -4,7 +4,8 @@ public struct LinkTraits: Sendable {
     public enum Pausing: Sendable {
         /// The other end's writes wait (sockets, pipes, streams of a carrier).
         case slowsTheSender
-        /// Bytes are buffered up to the link's limit, then it is closed: pausing would stall others on the same carrier.
+        /// Bytes are buffered up to the link's limit, then it is closed: pausing would stall others on the same
+        /// carrier.
         case buffers
     }
 

@@ -42,7 +42,8 @@ struct ByteQueue: BitwiseCopyable {
     private mutating func grow(_ count: Int, pool: BufferPool) {
         let live = self.count
         precondition(live + count <= Self.maxCount, "a queue limit above \(Self.maxCount) bytes")
-        // Moving pays only when at least half of the block is free; otherwise long queues would be moved for every write.
+        // Moving pays only when at least half of the block is free; otherwise long queues would be moved for every
+        // write.
         if let block = unsafe block, Int(capacity) >= 2 * (live + count) {
             unsafe memmove(block, block + Int(head), live)
         } else {

@@ -119,7 +119,8 @@ public actor EventLoop {
         executor.borrowThread { assumeIsolated { $0.loop.nextDeadline } }
     }
 
-    /// Closes all links with `.shutdown` and ends the thread. Work that is still suspended ends on whatever thread resumes it.
+    /// Closes all links with `.shutdown` and ends the thread. Work that is still suspended ends on whatever thread
+    /// resumes it.
     public nonisolated func shutdown() async {
         executor.requestStop()
         await thread.join()

@@ -3,7 +3,8 @@ import Glibc
 public import OmniwayTelemetry
 import Synchronization
 
-/// Everything one thread owns: its links, timers, mailboxes and buffers. Not `Sendable`: whoever holds a `Loop` is on it.
+/// Everything one thread owns: its links, timers, mailboxes and buffers. Not `Sendable`: whoever holds a `Loop` is on
+/// it.
 /// Other threads hold its `EventLoop`.
 @safe
 public final class Loop {
@@ -85,7 +86,8 @@ public final class Loop {
 
     // MARK: One turn
 
-    /// Waits for input if nothing else is to be done, and calls everybody whom it concerns. True when anything happened.
+    /// Waits for input if nothing else is to be done, and calls everybody whom it concerns. True when anything
+    /// happened.
     func poll(mayWait: Bool) -> Bool {
         var events = 0
         if let poller {

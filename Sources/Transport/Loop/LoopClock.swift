@@ -5,7 +5,8 @@ import Synchronization
 public enum LoopClock: Sendable {
     /// The system's monotonic clock.
     case system
-    /// A clock that moves only when it is told to. A loop on it owns no thread and no sockets: see `EventLoop.simulateTurn()`.
+    /// A clock that moves only when it is told to. A loop on it owns no thread and no sockets: see
+    /// `EventLoop.simulateTurn()`.
     case manual(ManualClock)
 
     var now: Moment {

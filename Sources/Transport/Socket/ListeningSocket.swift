@@ -7,7 +7,8 @@ public struct SocketOptions: Sendable, Equatable {
     public var noDelay = true
     /// The kernel asks a silent peer whether it still lives after this long; zero means never.
     public var keepAlive = Duration.seconds(60)
-    /// Most time that sent bytes may stay unacknowledged before the kernel gives the peer up; zero leaves it to the kernel.
+    /// Most time that sent bytes may stay unacknowledged before the kernel gives the peer up; zero leaves it to the
+    /// kernel.
     public var userTimeout = Duration.zero
     /// Connections that the kernel holds for a listener that has not accepted them yet.
     public var backlog: Int32 = 4096

@@ -81,7 +81,8 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         case .ipv6(_, _, let port, let scope):
             var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
             let digits = unsafe withSystemAddress { address, _ in
-                // Safe because an address of this case is a sockaddr_in6, and the text has the length that is asked for.
+                // Safe because an address of this case is a sockaddr_in6, and the text has the length that is asked
+                // for.
                 unsafe address.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { address in
                     unsafe withUnsafePointer(to: &address.pointee.sin6_addr) { from in
                         unsafe inet_ntop(AF_INET6, from, &text, socklen_t(text.count)).map {

@@ -99,7 +99,8 @@ final class SocketDriver: PollSource, LinkDriver {
         }
     }
 
-    /// Nobody reads, but the poller reports the end again and again. What the kernel still holds waits for `setReading`.
+    /// Nobody reads, but the poller reports the end again and again. What the kernel still holds waits for
+    /// `setReading`.
     private func hungUpUnread(_ link: Link, _ loop: Loop) {
         if let error = pendingError { return broken(link, error) }
         loop.forget(self)
@@ -261,7 +262,8 @@ private final class Lingering: TimerTarget {
 }
 
 extension Loop {
-    /// A link from a connected stream socket that is already open. Nil when there is no room; the socket is closed then.
+    /// A link from a connected stream socket that is already open. Nil when there is no room; the socket is closed
+    /// then.
     public func adopt(
         _ descriptor: consuming OwnedDescriptor, peer: SocketAddress = .none, handler: any LinkHandler,
         limits: QueueLimits = QueueLimits()

@@ -4,7 +4,8 @@ import Glibc
 public struct StreamAcceptor: Acceptor {
     /// How connections reach the loops.
     public enum Spread: Sendable {
-        /// Every loop listens on the same port and the kernel chooses. A busy port of the same user is not an error then.
+        /// Every loop listens on the same port and the kernel chooses. A busy port of the same user is not an error
+        /// then.
         case kernel
         /// One listener deals connections out in turn. A busy port is an error.
         case dealt

@@ -37,7 +37,8 @@ public struct StreamDialer: Dialer {
     }
 }
 
-/// The attempts to connect one link. It ends with the first that succeeds, the last that fails, the deadline, or the link.
+/// The attempts to connect one link. It ends with the first that succeeds, the last that fails, the deadline, or the
+/// link.
 final class Dialing {
     private static let nextToken: UInt64 = 1
     private static let deadlineToken: UInt64 = 2

@@ -53,7 +53,8 @@ import Testing
             }
             #expect(
                 error?.description
-                    == "cannot listen on \(listening.address): it is in use; stop the process that has it, or choose another address"
+                    == "cannot listen on \(listening.address): it is in use; "
+                    + "stop the process that has it, or choose another address"
             )
             await listening.stop()
         }
@@ -192,7 +193,8 @@ import Testing
                 Reporter("client", reports, onOpen: { $0.write([UInt8](repeating: 1, count: 1000)) })
             }
             _ = try await reports.next("client", .opened)
-            await loops.loops[1].run { _ in }  // A turn later the bytes are with the server's kernel, and nobody reads them.
+            // A turn later the bytes are with the server's kernel, and nobody reads them.
+            await loops.loops[1].run { _ in }
             // Closing now would make the kernel reset the connection and drop what is under way.
             await loops.loops[0].run { loop in
                 loop.forEachLink { link in
