@@ -9,8 +9,6 @@ build_packages=(
     gcc libc6-dev                        # Start files, libgcc and C headers, in the release's own version.
     libcurl4 libncurses6 libsqlite3-0    # Shared libraries of `swift` itself.
     libxml2-dev                          # The same; only the name of the -dev package is the same everywhere.
-    libsqlite3-dev libssl-dev zlib1g-dev # The system libraries that Omniway links.
-    pkg-config                           # Without it, SwiftPM warns that these may be missing.
 )
 
 # What the tests need besides. Nothing so far; a program that a test starts belongs here.

@@ -11,20 +11,20 @@ struct SourceFile {
 
     /// The lines without comments and without what stands in simple string literals.
     var code: [String] {
-        lines.map { line in
-            var code = ""
+        text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { line in
+            var code: [UInt8] = []
             var inString = false
-            var previous: Character = " "
-            for character in line {
-                if character == "\"" && previous != "\\" { inString.toggle() }
-                if !inString, character == "/", previous == "/" {
+            var previous = UInt8(ascii: " ")
+            for byte in line {
+                if byte == UInt8(ascii: "\""), previous != UInt8(ascii: "\\") { inString.toggle() }
+                if !inString, byte == UInt8(ascii: "/"), previous == byte {
                     code.removeLast()
                     break
                 }
-                if !inString { code.append(character) }
-                previous = character
+                if !inString { code.append(byte) }
+                previous = byte
             }
-            return code
+            return String(decoding: code, as: UTF8.self)
         }
     }
 }

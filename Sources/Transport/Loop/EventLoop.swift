@@ -31,6 +31,8 @@ public actor EventLoop {
         if !clock.isManual { thread.start { [self] in runForever() } }
     }
 
+    isolated deinit { loop.letGo() }
+
     /// Runs `body` on the loop. What it builds there stays there: the closure captures nothing that is not `Sendable`.
     public func run<R: Sendable, E: Error>(_ body: @Sendable (Loop) throws(E) -> R) throws(E) -> R { try body(loop) }
 

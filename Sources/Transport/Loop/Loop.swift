@@ -342,8 +342,14 @@ public final class Loop {
         timers = TimerQueue()
         timersChanged()
         observers = []
+    }
+
+    /// The last owner outside is gone. What lives on the loop holds it, and the loop holds that: the circle ends here.
+    func letGo() {
         bound = []
         mailSlots = []
+        observers = []
+        timers = TimerQueue()
     }
 }
 

@@ -47,16 +47,19 @@ final class Listener: PollSource {
                 return descriptor
             }
             guard let peer else {
-                if errno == EAGAIN { return }
+                if errno == EAGAIN { return nobodyWaits() }
                 if [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) { return rest(loop, SystemError.last) }
                 continue  // The peer gave up before it was accepted.
             }
-            if isOutOfDescriptors {
-                isOutOfDescriptors = false
-                Log.shared.notice("accepting again", ["address": "\(address)"])
-            }
             take(descriptor, peer, loop)
         }
+    }
+
+    /// Recovered is who has served everybody that waited; one accepted connection between two failures is not.
+    private func nobodyWaits() {
+        guard isOutOfDescriptors else { return }
+        isOutOfDescriptors = false
+        Log.shared.notice("accepting again", ["address": "\(address)"])
     }
 
     private func take(_ descriptor: Int32, _ peer: SocketAddress, _ loop: Loop) {
@@ -125,5 +128,9 @@ final class Listener: PollSource {
 }
 
 extension Listener: TimerTarget {
-    func timerFired(_ token: UInt64, on loop: Loop) { if isOpen { watch(.read, loop) } }
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        guard isOpen else { return }
+        watch(.read, loop)
+        ready(.read, on: loop)  // Nobody may be waiting any more, and the poller would not say so.
+    }
 }
