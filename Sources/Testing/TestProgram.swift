@@ -82,10 +82,8 @@ public final class TestProgram: Sendable {
         let words = ["setpriv", "--pdeathsig", "KILL", "--"] + command
         var ends: [Int32] = [0, 0]
         // A pair of sockets, so that a loop can read it like any link.
-        guard unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else {
-            throw SystemError(number: errno)
-        }
-        _ = fcntl(ends[0], F_SETFD, FD_CLOEXEC)
+        let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+        guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw SystemError(number: errno) }
         _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
@@ -93,7 +91,6 @@ public final class TestProgram: Sendable {
         unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
-        unsafe posix_spawn_file_actions_addclose(&actions, ends[1])
         var arguments: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) } + [nil]
         defer { unsafe arguments.forEach { unsafe free($0) } }
         var pid: pid_t = 0

@@ -1,0 +1,84 @@
+import FoundationEssentials
+import Testing
+
+/// A page of the package, and what it shows between fences.
+private struct Page {
+    struct Block: Equatable {
+        let language: Substring
+        let text: String
+    }
+
+    static let root =
+        #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
+    private static let fence = "```"
+
+    let name: String
+    let text: String
+
+    init(_ name: String) throws {
+        self.name = name
+        text = try String(contentsOfFile: Self.root + "/" + name, encoding: .utf8)
+    }
+
+    /// The blocks in their order, each without its fences and with the end of its last line.
+    var blocks: [Block] {
+        var blocks: [Block] = []
+        var open: (language: Substring, text: String)?
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            if !line.hasPrefix(Self.fence) {
+                open?.text += line + "\n"
+            } else if let block = open {
+                blocks.append(Block(language: block.language, text: block.text))
+                open = nil
+            } else {
+                open = (line.dropFirst(Self.fence.count), "")
+            }
+        }
+        return blocks
+    }
+
+    /// Where the page's links lead within the package, seen from the page's own folder.
+    var links: [String] {
+        text.split(separator: "](").dropFirst().compactMap { rest in
+            let target = rest.prefix { $0 != ")" && $0 != "#" }
+            return target.isEmpty || target.contains(":") ? nil : String(target)
+        }
+    }
+
+    var folder: String { name.split(separator: "/").dropLast().map { $0 + "/" }.joined() }
+}
+
+@Suite struct ReadmeTests {
+    private static let readmes = ["README.md", "README.zh-CN.md"]
+    private static let pages = readmes + ["CONTRIBUTING.md", "docs/architecture.md", "docs/links.md", "docs/operations.md"]
+
+    /// All Swift files that the build compiles for those who read: the product and the examples.
+    private static func sources() throws -> [String] {
+        try ["Examples", "Sources"].flatMap { folder in
+            try FileManager.default.subpathsOfDirectory(atPath: "\(Page.root)/\(folder)")
+                .filter { $0.hasSuffix(".swift") }
+                .map { try String(contentsOfFile: "\(Page.root)/\(folder)/\($0)", encoding: .utf8) }
+        }
+    }
+
+    @Test(arguments: readmes) func `every Swift block stands literally in a file that the build compiles`(
+        _ name: String
+    ) throws {
+        let blocks = try Page(name).blocks.filter { $0.language == "swift" }
+        let sources = try Self.sources()
+        #expect(!blocks.isEmpty)
+        for block in blocks { #expect(sources.contains { $0.contains(block.text) }, "\(name) shows\n\(block.text)") }
+    }
+
+    @Test func `both languages show the same blocks`() throws {
+        let pages = try Self.readmes.map { try Page($0).blocks }
+        #expect(pages[0] == pages[1])
+    }
+
+    @Test(arguments: pages) func `every link within the package leads to a file`(_ name: String) throws {
+        let page = try Page(name)
+        for link in page.links {
+            #expect(FileManager.default.fileExists(atPath: "\(Page.root)/\(page.folder)\(link)"), "\(name) links \(link)")
+        }
+    }
+}
