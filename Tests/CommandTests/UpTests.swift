@@ -133,7 +133,7 @@ final class PlainClient {
         for _ in 0..<40 { clients.append(try PlainClient(node.address)) }
         #expect(await node.program.wait { $0.contains("not accepting") })
         #expect(clients[0].ask("still here") == "still here")
-        clients.removeLast(clients.count - 1)
+        clients.removeAll()
         let late = try PlainClient(node.address)
         #expect(late.ask("again") == "again")
         #expect(await node.program.wait { $0.contains("accepting again") })
