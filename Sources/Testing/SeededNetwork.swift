@@ -95,7 +95,7 @@ private final class FaultyDriver: LinkDriver, LinkHandler {
         for piece in down.pieces where reason.sendsTheRest {
             carrier?.write(piece.bytes, endOfMessage: piece.endOfMessage)
         }
-        if reason.sendsTheRest { carrier?.write(rest) }
+        if reason.sendsTheRest, !rest.isEmpty { carrier?.write(rest) }
         carrier?.close(reason)
     }
 

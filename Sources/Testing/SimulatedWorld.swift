@@ -14,6 +14,8 @@ public final class SimulatedWorld {
         }
     }
 
+    deinit { for loop in loops { loop.endSimulation() } }
+
     public var first: EventLoop { loops[0] }
 
     /// Runs all loops until none has anything to do at this moment.

@@ -1,10 +1,12 @@
 import Glibc
+import Synchronization
 import OmniwayTransport
 
 /// A real program for the time of a test: started on free ports, and gone when the test is over, whatever happened.
 public final class TestProgram: Sendable {
     public let pid: Int32
     private let loop: EventLoop
+    private let isStopped = Atomic<Bool>(false)
     private let output: LoopBound<ProgramOutput>
 
     /// Starts `command` and waits until `isReady` accepts one of its lines, on either output. It dies with this
@@ -30,6 +32,7 @@ public final class TestProgram: Sendable {
     }
 
     deinit {
+        guard !isStopped.load(ordering: .relaxed) else { return }
         // A test that forgot to stop it, or failed before it could.
         kill(pid, SIGKILL)
         let loop = loop
@@ -53,6 +56,7 @@ public final class TestProgram: Sendable {
     /// Its exit status, or 128 and the number of the signal that ended it.
     @discardableResult
     public func stop(signal: Int32? = nil) async -> Int32 {
+        if isStopped.exchange(true, ordering: .relaxed) { return 0 }  // The number may be somebody else's by now.
         kill(pid, signal ?? SIGTERM)
         let pid = pid
         let status = await HelperPool.shared.run { Self.reap(pid) } ?? -1
@@ -91,10 +95,18 @@ public final class TestProgram: Sendable {
         unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
+        // Our helper threads block signals, and a program inherits that.
+        var attributes = unsafe posix_spawnattr_t()
+        var none = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe posix_spawnattr_init(&attributes)
+        defer { unsafe posix_spawnattr_destroy(&attributes) }
+        unsafe posix_spawnattr_setsigmask(&attributes, &none)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var arguments: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) } + [nil]
         defer { unsafe arguments.forEach { unsafe free($0) } }
         var pid: pid_t = 0
-        let error = unsafe posix_spawnp(&pid, words[0], &actions, nil, &arguments, environ)
+        let error = unsafe posix_spawnp(&pid, words[0], &actions, &attributes, &arguments, environ)
         close(ends[1])
         guard error == 0 else {
             close(ends[0])

@@ -50,7 +50,8 @@ private struct Page {
 
 @Suite struct ReadmeTests {
     private static let readmes = ["README.md", "README.zh-CN.md"]
-    private static let pages = readmes + ["CONTRIBUTING.md", "docs/architecture.md", "docs/links.md", "docs/operations.md"]
+    private static let pages =
+        readmes + ["CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/links.md", "docs/operations.md"]
 
     /// All Swift files that the build compiles for those who read: the product and the examples.
     private static func sources() throws -> [String] {
@@ -78,7 +79,8 @@ private struct Page {
     @Test(arguments: pages) func `every link within the package leads to a file`(_ name: String) throws {
         let page = try Page(name)
         for link in page.links {
-            #expect(FileManager.default.fileExists(atPath: "\(Page.root)/\(page.folder)\(link)"), "\(name) links \(link)")
+            let path = "\(Page.root)/\(page.folder)\(link)"
+            #expect(FileManager.default.fileExists(atPath: path), "\(name) leads to \(link)")
         }
     }
 }

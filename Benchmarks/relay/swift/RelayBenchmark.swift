@@ -36,7 +36,7 @@ struct RelayBenchmark {
         for shard in shards { mailboxes.append(await shard.run { $1.mailbox }) }
         for shard in shards { await shard.run { [mailboxes] in $1.peers = mailboxes } }
         // The load is a closed loop, as for the C program: nothing bounds the queues but the frames under way.
-        let queue = QueueLimits(low: 256 << 20, high: 512 << 20, most: 1 << 30, unread: 2 << 20)
+        let queue = QueueLimits(low: 256 << 20, high: 512 << 20, most: QueueLimits.largest, unread: 2 << 20)
         let acceptor = StreamAcceptor(.loopback(port: port), spread: .kernel, queue: queue)
         _ = try await acceptor.open(into: shards)
     }

@@ -12,14 +12,22 @@ public final class InProcess: Acceptor, Dialer {
     public func open<Intake: LinkIntake>(into intakes: [LoopBound<Intake>]) async throws(ListenError) -> Listening {
         if intakes.isEmpty { throw .noLoops }
         let (queue, shared) = (queue, self.intakes)
-        shared.set(
-            intakes.map { intake in
-                Intakes.Door(mailbox: intake.home.pipes) { loop, traits in
-                    let bound = unsafe unsafeDowncast(loop.bound(intake.slot), to: Intake.self)
-                    return Self.farEnd(on: loop, traits, queue, bound)
-                }
-            })
-        return Listening(address: .none) { shared.set([]) }
+        var doors: [Intakes.Door] = []
+        var numbers: [(intake: LoopBound<Intake>, number: Int)] = []
+        for intake in intakes {
+            let number = await intake.run { loop, intake in loop.pipes.addIntake(intake) }
+            numbers.append((intake, number))
+            let door = Intakes.Door(mailbox: intake.home.pipes) { loop, traits in
+                loop.pipes.intake(number).flatMap { Self.farEnd(on: loop, traits, queue, $0) }
+            }
+            doors.append(door)
+        }
+        shared.set(doors)
+        let opened = numbers
+        return Listening(address: .none) {
+            shared.set([])
+            for (intake, number) in opened { await intake.run { loop, _ in loop.pipes.removeIntake(number) } }
+        }
     }
 
     /// The links of one dialling loop go to the accepting loops in turn.
@@ -46,13 +54,13 @@ public final class InProcess: Acceptor, Dialer {
         guard let link = Link(on: loop, traits: traits, limits: queue, driver: driver, handler: loop.nobody) else {
             return nil
         }
+        loop.pipes.add(driver, for: link)
         guard let handler = intake.accept(link) else {
             link.close(.refused)
             return nil
         }
         link.handler = handler
-        loop.pipes.add(driver, for: link)
-        return link
+        return link.state == .closed ? nil : link
     }
 }
 

@@ -12,12 +12,13 @@ extension Link {
     }
 
     private func deliverSlowly(_ bytes: RawSpan, endOfMessage: Bool) {
-        if flags.contains(.keepsMessages) {
+        if flags.contains(.keepsMessages), isReading, unread.isEmpty, unreadEnds.isEmpty {
             _ = handler.receive(bytes, endOfMessage: endOfMessage, from: self)
-        } else {
-            keep(bytes)
-            if isReading { redeliver() }
+            return
         }
+        if flags.contains(.keepsMessages) { unreadEnds.append(endOfMessage ? bytes.byteCount : -bytes.byteCount - 1) }
+        keep(bytes)
+        if isReading { redeliver() }
     }
 
     /// `count` bytes are in the loop's inbound buffer. A short rest of earlier ones is put in front of them.
@@ -57,6 +58,7 @@ extension Link {
     /// Gives the handler bytes; the count that it took, or all if the link is no longer open.
     @inline(__always)
     private func handOnce(_ bytes: RawSpan) -> Int {
+        flags.remove(.newHandler)
         unsafe bytes.withUnsafeBytes { unsafe chunk = $0 }
         let count = handler.receive(bytes, endOfMessage: false, from: self)
         unsafe chunk = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -68,7 +70,6 @@ extension Link {
     private func offerAgain(_ bytes: RawSpan, taken: Int) {
         var rest = bytes.extracting(droppingFirst: taken)
         while flags.contains(.newHandler), isReading, !rest.isEmpty {
-            flags.remove(.newHandler)
             rest = rest.extracting(droppingFirst: handOnce(rest))
         }
         if !rest.isEmpty { keep(rest) }
@@ -82,10 +83,14 @@ extension Link {
         checkUnread()
     }
 
-    /// A paused link keeps what its driver had in hand; a reading one waits for more of a piece, which has a limit.
+    /// A reading link waits for more of a piece, which has a limit. A paused one keeps what its driver had in hand;
+    /// where the driver cannot be paused, that has the same limit.
     private func checkUnread() {
-        if isReading, unread.count > limits.unread {
+        guard unread.count + 32 * unreadEnds.count > limits.unread else { return }
+        if isReading, !flags.contains(.keepsMessages) {
             close(.unreadLimit.with("\(unread.count) bytes wait for the end of one piece"))
+        } else if traits.pausing == .buffers {
+            close(.slowReader.with("\(unread.count) bytes wait to be read"))
         }
     }
 
@@ -93,13 +98,14 @@ extension Link {
     func redeliver() {
         flags.remove(.mustRedeliver)
         guard state == .open, isReading else { return }
-        if !unread.isEmpty {
+        if flags.contains(.keepsMessages) {
+            redeliverMessages()
+        } else if !unread.isEmpty {
             // Taken out, because the handler may close the link, and its block must not serve again before it returns.
             var offered = unread
             unread = ByteQueue()
             offered.drop(offered.withBytes { handOnce($0) }, pool: loop.pool)
             while flags.contains(.newHandler), isReading, !offered.isEmpty {
-                flags.remove(.newHandler)
                 offered.drop(offered.withBytes { handOnce($0) }, pool: loop.pool)
             }
             guard state == .open else { return offered.clear(pool: loop.pool) }
@@ -109,10 +115,27 @@ extension Link {
         if isReading, flags.contains(.owesFinished) { tellFinished() }
     }
 
+    /// Pieces that came while reading was paused, one by one, as long as it is not paused again.
+    private func redeliverMessages() {
+        while isReading, state == .open, !unreadEnds.isEmpty {
+            let end = unreadEnds.removeFirst()
+            let count = end < 0 ? -end - 1 : end
+            var piece: [UInt8] = []
+            unread.withBytes { piece.append(contentsOf: $0.extracting(first: count)) }
+            var rest = unread
+            rest.drop(count, pool: loop.pool)
+            unread = rest
+            unsafe piece.withUnsafeBytes {
+                _ = unsafe handler.receive(RawSpan(_unsafeBytes: $0), endOfMessage: end >= 0, from: self)
+            }
+        }
+    }
+
     func clearUnread() {
         var queue = unread
         unread = ByteQueue()
         queue.clear(pool: loop.pool)
+        unreadEnds = []
     }
 
     // MARK: Pausing
@@ -134,7 +157,7 @@ extension Link {
         guard state != .closed, isReading == flags.contains(.pausedDriver) else { return }
         if isReading {
             flags.remove(.pausedDriver)
-            if !unread.isEmpty || flags.contains(.owesFinished) {
+            if !unread.isEmpty || !unreadEnds.isEmpty || flags.contains(.owesFinished) {
                 flags.insert(.mustRedeliver)
                 owesMore()
             }
@@ -149,7 +172,8 @@ extension Link {
     /// Stops reading `feeder` until this link is writable again. Many feeders are let go in batches, one batch a turn,
     /// so that they do not fill the link at once.
     public func holdBack(_ feeder: Link) {
-        guard state != .closed, feeder.loop === loop else { return }
+        precondition(feeder.loop === loop, "only a link of the same loop can be held back")
+        guard isFull, heldBack.last != feeder.id else { return }
         heldBack.append(feeder.id)
         feeder.holds += 1
         feeder.readingChanged()

@@ -20,7 +20,8 @@ extension Link {
 
     /// Queues a whole message that many links send. Large ones are not copied.
     public func write(_ shared: SharedBytes) {
-        guard shared.count >= Self.smallestShared else {
+        // A message that was begun is one piece in the queue, so its end is copied there.
+        guard shared.count >= Self.smallestShared, (parts?.unended ?? 0) == 0 else {
             return shared.withBytes(from: 0) { write($0) }
         }
         guard mayWrite(shared.count, endOfMessage: true) else { return }
@@ -57,7 +58,10 @@ extension Link {
             loop.counters.lateWrites.add(1)
             return false
         }
-        if traits.isReliable || (!flags.contains(.droppingMessage) && queued + count <= limits.most) { return true }
+        let fits = queued + count <= limits.most && (parts?.count ?? 0) < PartQueue.most
+        if traits.isReliable || (fits && !flags.contains(.droppingMessage)) { return true }
+        // A message goes whole or not at all: what was queued of it before goes too.
+        dropUnended()
         flags.insert(.droppingMessage)
         if endOfMessage {
             flags.remove(.droppingMessage)
@@ -66,19 +70,30 @@ extension Link {
         return false
     }
 
+    private func dropUnended() {
+        let count = parts?.cutUnended() ?? 0
+        if count > 0 { slot.payload.queue.dropLast(count, pool: loop.pool) }
+    }
+
     private func wasWritten() {
         loop.markDirty(id)
-        if queued > limits.high { queueIsHigh() }
+        if queued > limits.high || (parts?.count ?? 0) > PartQueue.most / 2 { queueIsHigh() }
     }
 
     func queueIsHigh() {
-        slot.payload.flags.insert(.full)
-        if queued > limits.most { close(.slowReader.with("\(queued) bytes wait for it")) }
+        let messages = parts?.count ?? 0
+        if queued > limits.most || messages > PartQueue.most {
+            return close(.slowReader.with("\(queued) bytes in \(max(1, messages)) pieces wait for it"))
+        }
+        // A message that has not ended cannot leave: whoever writes it must be let, up to the limit.
+        if queued - (parts?.unended ?? 0) > limits.high || messages > PartQueue.most / 2 {
+            slot.payload.flags.insert(.full)
+        }
     }
 
     func limitsChanged() {
         guard state != .closed else { return }
-        slot.payload.highMark = UInt32(limits.high)
+        slot.payload.highMark = UInt32(clamping: limits.high)
         if queued > limits.high { queueIsHigh() }
     }
 
@@ -93,11 +108,12 @@ extension Link {
         guard state == .open, !slot.payload.flags.contains(.blocked) else { return }
         sendQueue()
         guard state == .open else { return }
-        if slot.payload.flags.contains(.full), queued <= limits.low {
+        if slot.payload.flags.contains(.full), queued <= limits.low, (parts?.count ?? 0) <= PartQueue.most / 4 {
             slot.payload.flags.remove(.full)
             handler.writable(self)
             letGo()
         }
+        guard state == .open else { return }
         if flags.contains(.finishing), !flags.contains(.finished), queued == 0 { finishNow() }
     }
 
@@ -115,17 +131,34 @@ extension Link {
     func sendBytes(on loop: Loop) {
         let count = slot.payload.queue.count
         if count == 0 { return }
+        flags.insert(.sending)
         let taken = slot.payload.queue.withBytes { driver.send($0, endOfMessage: false, for: self) }
-        guard state == .open else { return }
+        guard stillOpenAfterSend() else { return }
         lastSent = loop.now
         slot.payload.queue.drop(taken, pool: loop.pool)
         if taken < count { slot.payload.flags.insert(.blocked) }
     }
 
+    /// A link that ends within its driver's `send` keeps its queue until the driver has returned: it reads from there.
+    @inline(__always)
+    private func stillOpenAfterSend() -> Bool {
+        flags.remove(.sending)
+        if state == .open { return true }
+        discardQueue()
+        return false
+    }
+
+    func discardQueue() {
+        guard !flags.contains(.sending) else { return }
+        slot.payload.queue.clear(pool: loop.pool)
+        parts = nil
+    }
+
     private func sendParts() {
         while let part = nextPart {
+            flags.insert(.sending)
             let taken = send(part)
-            guard state == .open else { return }
+            guard stillOpenAfterSend() else { return }
             if taken > 0 {
                 lastSent = loop.now
                 if part.shared == nil { slot.payload.queue.drop(taken, pool: loop.pool) }
@@ -151,7 +184,7 @@ extension Link {
     private func send(_ part: PartQueue.Part) -> Int {
         if let shared = part.shared {
             return shared.withBytes(from: shared.count - part.count) {
-                driver.send($0, endOfMessage: part.endsMessage, for: self)
+                driver.send($0, endOfMessage: part.endsMessage && traits.keepsMessages, for: self)
             }
         }
         return slot.payload.queue.withBytes {

@@ -18,6 +18,8 @@ public final class Link {
 
     let driver: any LinkDriver
     var unread = ByteQueue()
+    /// On a link that keeps messages, the lengths of unread pieces; of one that does not end its message, -length - 1.
+    var unreadEnds: [Int] = []
     /// The bytes in the handler's hands, so that a link detached meanwhile can take the rest along.
     var chunk = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     var flags: Flags = []
@@ -49,6 +51,8 @@ public final class Link {
         /// The handler was replaced; what the old one leaves is the new one's.
         static let newHandler = Flags(rawValue: 512)
         static let hasEnded = Flags(rawValue: 1024)
+        /// The driver has bytes of the queue in its hands.
+        static let sending = Flags(rawValue: 2048)
     }
 
     /// A link whose driver will call `opened`. Nil when the loop has no slot for another.
@@ -91,6 +95,12 @@ public final class Link {
         set {
             currentHandler = newValue
             flags.insert(.newHandler)
+            // Within `receive` the rest goes on at once; otherwise what the old one left is offered at the end of the
+            // turn.
+            if unsafe chunk.baseAddress == nil, !unread.isEmpty, state == .open {
+                flags.insert(.mustRedeliver)
+                owesMore()
+            }
         }
     }
 
@@ -104,8 +114,11 @@ public final class Link {
 
     // MARK: Opening
 
+    /// The peer has said that it sends nothing more.
+    public var peerHasFinished: Bool { flags.contains(.peerFinished) }
+
     /// For drivers that learn the peer when they are connected.
-    func setPeer(_ peer: SocketAddress) { currentTraits.peer = peer }
+    public func setPeer(_ peer: SocketAddress) { currentTraits.peer = peer }
 
     /// For drivers: connected, and all handshakes are done.
     public func opened() {
@@ -113,8 +126,8 @@ public final class Link {
         currentState = .open
         heardAt = loop.now
         lastSent = loop.now
+        sendable()  // Before the handler, which may write and close.
         handler.opened(self)
-        sendable()
     }
 
     // MARK: Ending
@@ -124,6 +137,9 @@ public final class Link {
         guard state != .closed, !flags.contains(.finishing) else { return }
         flags.insert(.finishing)
         slot.payload.flags.remove(.plain)
+        // A message without an end will not get one.
+        let unended = traits.keepsMessages ? parts?.cutUnended() ?? 0 : 0
+        if unended > 0 { slot.payload.queue.dropLast(unended, pool: loop.pool) }
         owesMore()
     }
 
@@ -146,24 +162,25 @@ public final class Link {
     /// Ends the link at once for its handler; what was written still goes out if the reason says so.
     public func close(_ reason: CloseReason) {
         guard state != .closed else { return }
-        if state == .open, reason.sendsTheRest, !slot.payload.flags.contains(.blocked) { sendQueue() }
+        let isSending = flags.contains(.sending)
+        if state == .open, reason.sendsTheRest, !isSending, !slot.payload.flags.contains(.blocked) { sendQueue() }
         guard state != .closed else { return }
-        let queue = leave(reason)
+        let queue = slot.payload.queue
+        leave(reason)
         // Messages that a driver has not taken are lost with it: their ends are known only here.
-        if parts == nil {
+        if parts == nil, !isSending {
             queue.withBytes { driver.close(reason, rest: $0, for: self) }
         } else {
             driver.close(reason, rest: RawSpan(), for: self)
         }
-        discard(queue)
-        loop.willTellClosed(self)
+        discard()
     }
 
     /// For drivers: nothing more goes through below.
     public func ended(_ reason: CloseReason) {
         guard state != .closed else { return }
-        discard(leave(reason))
-        loop.willTellClosed(self)
+        leave(reason)
+        discard()
     }
 
     // MARK: Time
@@ -190,22 +207,20 @@ public final class Link {
 
     func heard() { heardAt = loop.now }
 
-    private func leave(_ reason: CloseReason) -> ByteQueue {
+    private func leave(_ reason: CloseReason) {
         currentState = .closed
         closeReason = reason
-        let queue = slot.payload.queue
         slot.payload.flags = slot.payload.flags.intersection(.dirty)
         if let idleTimer { loop.cancel(idleTimer) }
         loop.links.remove(slot)
         loop.counters.closed(reason)
         letAllGo()
-        return queue
     }
 
-    private func discard(_ queue: ByteQueue) {
-        var queue = queue
-        queue.clear(pool: loop.pool)
+    private func discard() {
+        discardQueue()
         clearUnread()
+        loop.willTellClosed(self)
     }
 
     /// The handler has heard of the end.
@@ -216,7 +231,6 @@ public final class Link {
         flags.insert(.hasEnded)
         handler.closed(self, closeReason)
         currentHandler = loop.nobody  // It may hold the link.
-        parts = nil
         slot.payload.moveOut()
     }
 }

@@ -23,7 +23,7 @@ struct LinkEntry: BitwiseCopyable {
     /// An entry for a link that is being made; it must `settle` before anybody looks for it.
     init(highMark: Int) {
         reference = nil
-        self.highMark = UInt32(highMark)
+        self.highMark = UInt32(clamping: highMark)
     }
 
     /// Holds the link until `moveOut`.
@@ -35,6 +35,11 @@ struct LinkEntry: BitwiseCopyable {
 
     // Safe because nobody sees an entry before it is settled.
     var link: Link { unsafe reference.unsafelyUnwrapped.link }
+
+    @inline(__always)
+    func deliverInbound(_ count: Int, _ loop: Loop) {
+        unsafe reference.unsafelyUnwrapped.with { $0.deliverInbound(count, loop) }
+    }
 
     @inline(__always)
     mutating func flush(on loop: Loop) {

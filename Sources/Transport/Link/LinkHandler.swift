@@ -48,11 +48,11 @@ public protocol LinkDriver: AnyObject {
     func close(_ reason: CloseReason, rest: RawSpan, for link: Link)
 
     /// Gives up the descriptor below, if that is all the driver is.
-    func detach(_ link: Link) throws(LinkError) -> OwnedDescriptor
+    func detach(_ link: Link) throws(LinkError) -> OwnedSocket
 }
 
 extension LinkDriver {
-    public func detach(_ link: Link) throws(LinkError) -> OwnedDescriptor { throw .cannotDetach }
+    public func detach(_ link: Link) throws(LinkError) -> OwnedSocket { throw .cannotDetach }
 }
 
 public enum LinkError: Error, Equatable, CustomStringConvertible {
@@ -62,7 +62,7 @@ public enum LinkError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .cannotDetach:
-            "this link is more than a socket and cannot move to another loop; join the loops by Link.pipe"
+            "this link is more than a socket and cannot move to another loop; dial through InProcess"
         case .notOpen: "the link is not open; detach it between opened and closed"
         }
     }

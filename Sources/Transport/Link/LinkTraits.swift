@@ -44,8 +44,12 @@ public struct QueueLimits: Sendable, Equatable {
     /// Most bytes that a handler may leave unread, for example the largest frame it waits for.
     public var unread: Int
 
+    /// The largest limit: twice as much fits a queue, so that one write beyond it meets the limit and not the memory.
+    public static let largest = ByteQueue.maxCount / 2
+
     public init(low: Int = 256 << 10, high: Int = 1 << 20, most: Int = 16 << 20, unread: Int = 1 << 20) {
-        precondition(0 <= low && low <= high && high <= most && most <= ByteQueue.maxCount, "low <= high <= most")
+        precondition(0 <= low && low <= high && high <= most, "low <= high <= most")
+        precondition(max(most, unread) <= Self.largest, "at most \(Self.largest) bytes")
         (self.low, self.high, self.most, self.unread) = (low, high, most, unread)
     }
 }

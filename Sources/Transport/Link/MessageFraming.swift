@@ -52,6 +52,7 @@ private final class FramingDriver: LinkDriver, LinkHandler {
     private var carrier: Link?
 
     func link(over carrier: Link, handler: any LinkHandler) -> Link? {
+        precondition(!carrier.traits.keepsMessages, "the carrier keeps messages already")
         var traits = carrier.traits
         traits.keepsMessages = true
         guard let link = Link(on: carrier.loop, traits: traits, limits: carrier.limits, driver: self, handler: handler)

@@ -21,7 +21,16 @@ struct PartQueue {
 
     private var parts: [Part] = []
     private var head = 0
+    /// Most parts that may wait: an endless row of empty messages must meet a limit too.
+    static let most = 1 << 16
+
     private(set) var sharedCount = 0
+    /// Bytes of the link's queue that belong to a message without an end yet.
+    var unended: Int {
+        guard let last = parts.last, head < parts.count, last.shared == nil, !last.endsMessage else { return 0 }
+        return last.count
+    }
+    var count: Int { parts.count - head }
 
     var isEmpty: Bool { head == parts.count }
     var first: Part? { isEmpty ? nil : parts[head] }
@@ -36,9 +45,15 @@ struct PartQueue {
     }
 
     mutating func appendShared(_ bytes: SharedBytes) {
-        // What was begun before stays a part of the same message.
         parts.append(Part(count: bytes.count, shared: bytes, endsMessage: true))
         sharedCount += bytes.count
+    }
+
+    /// Forgets a message that has not ended; how many bytes it had in the link's queue.
+    mutating func cutUnended() -> Int {
+        let count = unended
+        if count > 0 { parts.removeLast() }
+        return count
     }
 
     /// The first part has shrunk by `count` bytes; with the last of them it is gone.

@@ -35,6 +35,23 @@ final class PipeHub {
 
     init(mailbox: Mailbox<PipeMail>) { self.mailbox = mailbox }
 
+    /// Who takes dialled pipes, by number.
+    private var intakes: [(any LinkIntake)?] = []
+    func addIntake(_ intake: any LinkIntake) -> Int {
+        let number = intakes.firstIndex { $0 == nil } ?? intakes.count
+        if number == intakes.count { intakes.append(nil) }
+        intakes[number] = intake
+        return number
+    }
+    func intake(_ number: Int) -> (any LinkIntake)? { number < intakes.count ? intakes[number] : nil }
+    func removeIntake(_ number: Int) { if number < intakes.count { intakes[number] = nil } }
+    func removeAll() {
+        intakes = []
+        drivers = [:]
+        staged = []
+        stagedCount = 0
+    }
+
     func add(_ driver: PipeDriver, for link: Link) { drivers[link.id] = driver }
     func remove(_ link: Link) { drivers[link.id] = nil }
     func hasStaged(_ driver: PipeDriver) {
@@ -53,12 +70,18 @@ final class PipeHub {
         switch mail {
         case .dial(let from, let traits, let accept):
             if let link = accept(loop, traits), let driver = drivers[link.id] {
-                driver.meet(from, link)
+                // First, because the far end may say something, or close, as soon as it is open.
                 from.mailbox.post(.accepted(to: from.link, by: PipeEnd(mailbox: mailbox, link: link.id)))
+                driver.meet(from, link)
             } else {
                 from.mailbox.post(.closed(to: from.link, .refused))
             }
-        case .accepted(let id, let end): if let link = loop.link(id) { drivers[id]?.meet(end, link) }
+        case .accepted(let id, let end):
+            if let link = loop.link(id) {
+                drivers[id]?.meet(end, link)
+            } else {
+                end.mailbox.post(.closed(to: end.link, .done))  // It gave up before it was answered.
+            }
         case .batch(let id, let batch): if let link = loop.link(id) { drivers[id]?.receive(batch, link) }
         case .taken(let id): if let link = loop.link(id) { drivers[id]?.peerTook(link) }
         case .goOn(let id): if let link = loop.link(id) { drivers[id]?.deliverRest(link) }
@@ -79,6 +102,7 @@ final class PipeDriver: LinkDriver {
     private var isUnderWay = false
     private var incoming = PipeBatch()
     private var delivered = 0
+    private var deliveredEnds = 0
     private var owesTaken = false
     private var isReading = true
     private var closedBy: CloseReason?
@@ -153,22 +177,23 @@ final class PipeDriver: LinkDriver {
 
     /// Gives the link what has come, as long as it reads.
     func deliverRest(_ link: Link) {
-        while isReading, link.state == .open, delivered < incoming.bytes.count || !incoming.messageEnds.isEmpty {
+        while isReading, link.state == .open,
+            delivered < incoming.bytes.count || deliveredEnds < incoming.messageEnds.count
+        {
             let batch = incoming
-            let end = batch.messageEnds.first ?? batch.bytes.count
-            if !incoming.messageEnds.isEmpty { incoming.messageEnds.removeFirst() }
+            let endsMessage = deliveredEnds < batch.messageEnds.count
             let start = delivered
-            delivered = end
+            delivered = endsMessage ? batch.messageEnds[deliveredEnds] : batch.bytes.count
+            if endsMessage { deliveredEnds += 1 }
             unsafe batch.bytes.withUnsafeBytes {
                 unsafe link.deliver(
-                    RawSpan(_unsafeBytes: $0).extracting(unchecked: start..<end),
-                    endOfMessage: !batch.messageEnds.isEmpty)
+                    RawSpan(_unsafeBytes: $0).extracting(unchecked: start..<delivered), endOfMessage: endsMessage)
             }
         }
         guard isReading, link.state == .open else { return }
         let isLast = incoming.isLast
         incoming = PipeBatch()
-        delivered = 0
+        (delivered, deliveredEnds) = (0, 0)
         if owesTaken, let peer, closedBy == nil {
             owesTaken = false
             peer.mailbox.post(.taken(to: peer.link))
@@ -193,7 +218,10 @@ final class PipeDriver: LinkDriver {
     }
 
     /// Like a socket's: the bytes came first, then the end; whoever writes now learns that nobody reads.
-    private func tellClosed(_ reason: CloseReason, _ link: Link) { link.peerFinished() }
+    private func tellClosed(_ reason: CloseReason, _ link: Link) {
+        link.peerFinished()
+        link.sendable()
+    }
 }
 
 extension PipeBatch {

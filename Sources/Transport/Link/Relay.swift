@@ -22,6 +22,9 @@ public final class Relay {
         self.owner = owner
         a.handler = self.a
         b.handler = self.b
+        // Ends that came before have been told to the handlers before.
+        if a.peerHasFinished { b.finish() }
+        if b.peerHasFinished { a.finish() }
     }
 
     private var owner: (any RelayOwner)?

@@ -69,6 +69,12 @@ struct ByteQueue: BitwiseCopyable {
         if head == tail { clear(pool: pool) }
     }
 
+    /// Forgets the last `count` bytes.
+    mutating func dropLast(_ count: Int, pool: BufferPool) {
+        tail &-= UInt32(truncatingIfNeeded: min(count, self.count))
+        if head == tail { clear(pool: pool) }
+    }
+
     mutating func clear(pool: BufferPool) {
         if let block = unsafe block { unsafe pool.give(block, size: Int(capacity)) }
         self = ByteQueue()

@@ -11,6 +11,8 @@ public actor EventLoop {
     nonisolated let pipes: Mailbox<PipeMail>
     private nonisolated let thread: LoopThread
     private let loop: Loop
+    /// What faces have on this loop. Not the loop's own: they hold the loop, and a circle would never end.
+    private var bound: [AnyObject?] = []
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
@@ -31,8 +33,6 @@ public actor EventLoop {
         if !clock.isManual { thread.start { [self] in runForever() } }
     }
 
-    isolated deinit { loop.letGo() }
-
     /// Runs `body` on the loop. What it builds there stays there: the closure captures nothing that is not `Sendable`.
     public func run<R: Sendable, E: Error>(_ body: @Sendable (Loop) throws(E) -> R) throws(E) -> R { try body(loop) }
 
@@ -40,20 +40,33 @@ public actor EventLoop {
     public func own<Value: AnyObject, E: Error>(_ make: @Sendable (Loop) throws(E) -> Value) throws(E) -> LoopBound<
         Value
     > {
-        LoopBound(home: self, slot: loop.bind(try make(loop)))
+        bind(try make(loop))
     }
 
+    private func bind<Value: AnyObject>(_ value: Value) -> LoopBound<Value> {
+        let slot = bound.firstIndex { $0 == nil } ?? bound.count
+        if slot == bound.count { bound.append(nil) }
+        bound[slot] = value
+        return LoopBound(home: self, slot: slot)
+    }
+
+    private func value<Value: AnyObject>(_ name: LoopBound<Value>) -> Value {
+        guard let value = bound[name.slot] as? Value else { preconditionFailure("a LoopBound used after its release") }
+        return value
+    }
+
+    fileprivate func release<Value: AnyObject>(_ name: LoopBound<Value>) { bound[name.slot] = nil }
+
     fileprivate func with<Value: AnyObject, R: Sendable, E: Error>(
-        _ bound: LoopBound<Value>, _ body: @Sendable (Loop, Value) throws(E) -> R
+        _ name: LoopBound<Value>, _ body: @Sendable (Loop, Value) throws(E) -> R
     ) throws(E) -> R {
-        try body(loop, unsafe unsafeDowncast(loop.bound(bound.slot), to: Value.self))
+        try body(loop, value(name))
     }
 
     fileprivate func map<Value: AnyObject, Other: AnyObject, E: Error>(
-        _ bound: LoopBound<Value>, _ make: @Sendable (Loop, Value) throws(E) -> Other
+        _ name: LoopBound<Value>, _ make: @Sendable (Loop, Value) throws(E) -> Other
     ) throws(E) -> LoopBound<Other> {
-        let value = unsafe unsafeDowncast(loop.bound(bound.slot), to: Value.self)
-        return LoopBound(home: self, slot: loop.bind(try make(loop, value)))
+        bind(try make(loop, value(name)))
     }
 
     /// What the loop's meters say now.
@@ -71,15 +84,16 @@ public actor EventLoop {
         let busy = loop.poll(mayWait: mayWait)
         for start in loop.takeStarts() {
             guard let work = start.begin() else {
-                loop.taskEnded()
+                loop.taskEnded(start)
                 continue
             }
+            loop.taskBegan(start)
             // Isolated to this actor because it captures it; that is what `await` returns to.
             start.runs(
                 as: Task.immediate {
                     await work.run()
                     start.end()
-                    self.loop.taskEnded()
+                    self.loop.taskEnded(start)
                 })
         }
         loop.settle()
@@ -102,7 +116,7 @@ public actor EventLoop {
         assumeIsolated { $0.loop.end() }
         while executor.runJobs() {}
         executor.endThread()
-        while executor.runJobs() {}
+        executor.borrowThread { while executor.runJobs() {} }
     }
 
     /// One turn of a loop on a manual clock, on the calling thread. True when anything happened, so:
@@ -124,8 +138,19 @@ public actor EventLoop {
     /// Closes all links with `.shutdown` and ends the thread. Work that is still suspended ends on whatever thread
     /// resumes it.
     public nonisolated func shutdown() async {
+        if clock.isManual { return endSimulation() }
         executor.requestStop()
         await thread.join()
+    }
+
+    /// `shutdown` of a loop on a manual clock, which has no thread to wait for.
+    public nonisolated func endSimulation() {
+        precondition(clock.isManual, "a loop with a thread is ended by shutdown()")
+        executor.simulate {
+            while executor.runJobs() {}
+            assumeIsolated { $0.loop.end() }
+            while executor.runJobs() {}
+        }
     }
 }
 
@@ -137,6 +162,9 @@ public struct LoopBound<Value: AnyObject>: Sendable {
     public func run<R: Sendable, E: Error>(_ body: @Sendable (Loop, Value) throws(E) -> R) async throws(E) -> R {
         try await home.with(self, body)
     }
+
+    /// Lets go of the object. No copy of this name may be used afterwards.
+    public func release() async { await home.release(self) }
 
     /// Builds another object of the same loop from this one.
     public func map<Other: AnyObject, E: Error>(

@@ -83,6 +83,7 @@ extension Loop {
     }
 }
 
+/// Nobody has done the work, and nobody will.
 private struct HelperBusy: Sendable {}
 
 /// Who waits for which helper.
@@ -96,4 +97,9 @@ final class HelperTickets {
         return next
     }
     func redeem(_ result: HelperResult) { waiting.removeValue(forKey: result.ticket)?(result.value) }
+
+    /// The loop ends and no answer will come.
+    func redeemAll() {
+        for (_, finish) in exchange(&waiting, with: [:]).sorted(by: { $0.key < $1.key }) { finish(HelperBusy()) }
+    }
 }

@@ -30,7 +30,9 @@ public final class Loop {
     private(set) lazy var helperMailbox = mailbox(of: HelperResult.self) { [helperTickets] in helperTickets.redeem($0) }
 
     private let sources: SlotTable<SourceEntry>
-    private let dirty: UnsafeMutablePointer<UInt32>  // Slots with something to flush, each at most once.
+    // Slots with something to flush, each at most once; while one list is flushed the other is filled.
+    private var dirty: UnsafeMutablePointer<UInt32>
+    private var flushing: UnsafeMutablePointer<UInt32>
     private var dirtyCount = 0
     private var closing: [Link] = []
     // A turn asks these first: reading a plain number is free, a collection that is changed in place is not.
@@ -40,11 +42,14 @@ public final class Loop {
     private var earliest = Int64.max
     private var retiredSources: [SourceEntry] = []  // Held until the end of the turn in which they were forgotten.
     private var timers = TimerQueue()
-    private var mailSlots: [any MailSlot] = []
+    private var mailSlots: [(any MailSlot)?] = []
     private var observers: [any TurnObserver] = []
     private var starts: [StartedTask] = []
-    private var bound: [AnyObject] = []
+    private var running: [ObjectIdentifier: StartedTask] = [:]
+    /// Sockets that were closed and still have something to say.
+    var lingering = 0
     private(set) var isEnding = false
+    private var startedTasks: UInt64 = 0
     private var turns: UInt64 = 0
 
     /// Async tasks of this loop that have not ended, those that wait to be started included.
@@ -68,6 +73,7 @@ public final class Loop {
         links = SlotTable(capacity: limits.links)
         sources = SlotTable(capacity: limits.links + 1024)
         unsafe dirty = .allocate(capacity: limits.links)
+        unsafe flushing = .allocate(capacity: limits.links)
         readMeters()
         mailSlots.append(MailReceiver(pipes.mailbox) { [pipes, unowned self] in pipes.take($0, on: self) })
         if let poller {
@@ -80,6 +86,7 @@ public final class Loop {
     deinit {
         sources.forEach { _, entry in entry.moveOut() }
         unsafe dirty.deallocate()
+        unsafe flushing.deallocate()
     }
 
     private static let wakeID = SlotID(rawValue: .max)
@@ -91,7 +98,8 @@ public final class Loop {
     func poll(mayWait: Bool) -> Bool {
         var events = 0
         if let poller {
-            events = poller.wait(milliseconds: mayWait && dirtyCount == 0 && startCount == 0 ? timeout : 0)
+            events = poller.wait(
+                milliseconds: mayWait && dirtyCount == 0 && closingCount == 0 && startCount == 0 ? timeout : 0)
         }
         turnTime = clock.now
         for index in 0..<events {
@@ -118,7 +126,7 @@ public final class Loop {
 
     private func deliverMail() -> Bool {
         let ready = executor.takeMail()
-        for index in ready { mailSlots[index].deliver() }
+        for index in ready { mailSlots[index]?.deliver() }
         return !ready.isEmpty
     }
 
@@ -139,12 +147,18 @@ public final class Loop {
 
     /// Ends a turn: hands over what was staged, flushes until no link is dirty, tells who was closed.
     func settle() {
-        repeat {
+        // What a round's callbacks write, close or stage belongs to the next; a writer that never stops waits for a
+        // turn.
+        var rounds = 0
+        var wasBusy = true
+        while wasBusy, rounds < Self.roundsPerTurn {
             for observer in observers { observer.turnEnds(on: self) }
-            while dirtyCount > 0 { flush() }
+            wasBusy = dirtyCount > 0 || closingCount > 0
+            if dirtyCount > 0 { flush() }
             pipes.handOver()
             if closingCount > 0 { tellClosed() }
-        } while dirtyCount > 0 || closingCount > 0
+            rounds += 1
+        }
         links.recycle()
         sources.recycle()
         if retiredCount > 0 {
@@ -161,15 +175,14 @@ public final class Loop {
         for link in closed { link.tellClosed() }
     }
 
+    private static let roundsPerTurn = 16
+
     private func flush() {
-        // Links made dirty by this pass are appended behind and belong to it too.
-        var index = 0
-        while index < dirtyCount {
-            // Safe because index < dirtyCount <= capacity, and a dirty slot keeps its link until the turn's end.
-            unsafe links.at(dirty[index]).payload.flush(on: self)
-            index += 1
-        }
+        let count = dirtyCount
+        unsafe swap(&dirty, &flushing)
         dirtyCount = 0
+        // Safe because a slot is in a list once at most, and keeps its link until it was flushed and told of its end.
+        for index in 0..<count { unsafe links.at(flushing[index]).payload.flush(on: self) }
     }
 
     // MARK: Links
@@ -255,6 +268,7 @@ public final class Loop {
 
     @discardableResult
     public func after(_ delay: Duration, _ target: any TimerTarget, token: UInt64 = 0) -> TimerID {
+        if isEnding { return TimerID(slot: .max, generation: 0) }
         let timer = timers.insert(target, token: token, at: now + delay)
         timersChanged()
         return timer
@@ -276,19 +290,21 @@ public final class Loop {
     public func mailbox<Message: Sendable>(
         of type: Message.Type = Message.self, limit: Int = 65_536, receive: @escaping (Message) -> Void
     ) -> Mailbox<Message> {
-        let mailbox = Mailbox<Message>(limit: limit, index: mailSlots.count, executor: executor)
-        mailSlots.append(MailReceiver(mailbox, receive))
+        let index = mailSlots.firstIndex { $0 == nil } ?? mailSlots.count
+        let mailbox = Mailbox<Message>(limit: limit, index: index, executor: executor)
+        if index == mailSlots.count { mailSlots.append(nil) }
+        mailSlots[index] = MailReceiver(mailbox, receive)
         return mailbox
+    }
+
+    /// Nothing more is taken from it; what waits is dropped.
+    public func remove<Message: Sendable>(_ mailbox: Mailbox<Message>) {
+        mailbox.close()
+        mailSlots[mailbox.index] = nil
     }
 
     /// Calls `observer` at the end of every turn, before links are flushed: the place to hand over what was staged.
     public func atEndOfTurn(_ observer: any TurnObserver) { observers = observers + [observer] }
-
-    func bind(_ object: AnyObject) -> Int {
-        bound.append(object)
-        return bound.count - 1
-    }
-    func bound(_ slot: Int) -> AnyObject { bound[slot] }
 
     // MARK: Async work
 
@@ -298,7 +314,8 @@ public final class Loop {
     public func start(_ task: any LoopTask) -> StartedTask? {
         guard tasks < taskLimit, !isEnding else { return nil }
         tasks += 1
-        let started = StartedTask(task)
+        startedTasks += 1
+        let started = StartedTask(task, number: startedTasks)
         starts.append(started)
         startCount += 1
         return started
@@ -309,7 +326,11 @@ public final class Loop {
         startCount = 0
         return exchange(&starts, with: [])
     }
-    func taskEnded() { tasks -= 1 }
+    func taskBegan(_ task: StartedTask) { running[ObjectIdentifier(task)] = task }
+    func taskEnded(_ task: StartedTask) {
+        running[ObjectIdentifier(task)] = nil
+        tasks -= 1
+    }
 
     // MARK: Meters
 
@@ -334,22 +355,33 @@ public final class Loop {
 
     // MARK: The end
 
-    func end() {
-        isEnding = true
+    /// Closes everything, lets what was written leave within `patience`, and lets go of all that lives here.
+    func end(patience: Duration = .seconds(1)) {
+        if isEnding { return }
         links.forEach { _, entry in entry.link.close(.shutdown) }
         settle()
-        sources.forEach { _, entry in entry.source.loopEnds(self) }
-        timers = TimerQueue()
+        let deadline = clock.now + patience
+        while lingering > 0, poller != nil, clock.now < deadline {
+            after(.milliseconds(10), nobody)  // The poller may have nothing to tell before the time is over.
+            _ = poll(mayWait: true)
+            settle()
+        }
+        isEnding = true
+        for task in running.values.sorted(by: { $0.number < $1.number }) { task.cancel() }
+        for start in exchange(&starts, with: []) { start.cancel() }
+        (startCount, tasks) = (0, running.count)
+        helperTickets.redeemAll()
+        // Whoever sleeps on a timer wakes now, or would never.
+        while let timer = timers.popDue(Moment(nanoseconds: .max), before: .max) {
+            timer.target.timerFired(timer.token, on: self)
+        }
         timersChanged()
-        observers = []
-    }
-
-    /// The last owner outside is gone. What lives on the loop holds it, and the loop holds that: the circle ends here.
-    func letGo() {
-        bound = []
+        sources.forEach { _, entry in entry.source.loopEnds(self) }
+        settle()
+        for slot in mailSlots { slot?.close() }
         mailSlots = []
         observers = []
-        timers = TimerQueue()
+        pipes.removeAll()
     }
 }
 

@@ -53,7 +53,8 @@ public final class LoopExecutor: SerialExecutor {
         switch thread {
         case .own: break
         case .simulated: if unsafe csystem_current_loop() == nil { borrowThread { while runJobs() {} } }
-        case .ended: if !isCurrent { borrowThread { while runJobs() {} } }
+        // Not on this thread: it may act for another loop, whose thread may wait for this one.
+        case .ended: if !isCurrent { runElsewhere() }
         }
     }
 
@@ -69,10 +70,15 @@ public final class LoopExecutor: SerialExecutor {
     }
 
     private func wake() {
-        hasWork.store(true, ordering: .releasing)
-        if isCurrent || isWoken.exchange(true, ordering: .acquiringAndReleasing) { return }
+        hasWork.store(true, ordering: .sequentiallyConsistent)
+        if isCurrent || isWoken.exchange(true, ordering: .sequentiallyConsistent) { return }
         var one: UInt64 = 1
         _ = unsafe write(wakeDescriptor, &one, 8)
+    }
+
+    private func runElsewhere() {
+        let run = { @Sendable in self.borrowThread { while self.runJobs() {} } }
+        if !HelperPool.shared.submit(run), !BackgroundThread.start(run) { run() }
     }
 
     /// A loop that has ended or is simulated has no thread of its own. Its jobs must run all the same, or tasks would
@@ -124,9 +130,11 @@ public final class LoopExecutor: SerialExecutor {
 
     /// After the wake descriptor became readable: the next post wakes again.
     func wakeSeen() {
+        // First, so that a post after the read writes again; an order between this and `hasWork` is what wakes depend
+        // on.
+        _ = isWoken.exchange(false, ordering: .sequentiallyConsistent)
         var count: UInt64 = 0
         _ = unsafe read(wakeDescriptor, &count, 8)
-        isWoken.store(false, ordering: .releasing)
     }
 
     /// Runs the Swift jobs that wait now; false when there were none.

@@ -15,9 +15,9 @@ public final class ConnectionLimits: Sendable {
 
     public var count: Int { counts.withLock { $0.total } }
 
-    /// Counts a connection in, or says why there is no room for it.
-    func enter(_ host: SocketAddress) -> CloseReason? {
-        counts.withLock { counts in
+    /// Counts a connection in for as long as somebody holds its admission, or says why there is no room for it.
+    func enter(_ host: SocketAddress) -> Result<Admission, Refusal> {
+        let refusal: CloseReason? = counts.withLock { counts in
             if counts.total >= total { return .tooManyLinks }
             if perAddress < .max, host != .none {
                 if counts.byAddress[host, default: 0] >= perAddress { return .tooManyFromAddress }
@@ -26,15 +26,27 @@ public final class ConnectionLimits: Sendable {
             counts.total += 1
             return nil
         }
+        return refusal.map { .failure(Refusal(reason: $0)) } ?? .success(Admission(self, host))
     }
 
-    func leave(_ host: SocketAddress) {
+    struct Refusal: Error { let reason: CloseReason }
+
+    fileprivate func leave(_ host: SocketAddress) {
         counts.withLock { counts in
             counts.total -= 1
             guard let count = counts.byAddress[host] else { return }
             counts.byAddress[host] = count == 1 ? nil : count - 1
         }
     }
+}
+
+/// One counted connection. It travels with the connection, and whoever drops it last counts it out.
+final class Admission: Sendable {
+    private let limits: ConnectionLimits
+    private let host: SocketAddress
+
+    fileprivate init(_ limits: ConnectionLimits, _ host: SocketAddress) { (self.limits, self.host) = (limits, host) }
+    deinit { limits.leave(host) }
 }
 
 extension CloseReason {

@@ -58,7 +58,9 @@ final class DatagramSocket: PollSource {
                 continue
             }
             loop.counters.datagramsRead.add(1)
-            guard let link = flows[peer]?.link ?? accept(peer, loop) else { continue }
+            // A dialled socket hears one peer only, whatever address it answers from.
+            let known = intake == nil ? flows.values.first?.link : flows[peer]?.link
+            guard let link = known ?? accept(peer, loop) else { continue }
             deliver(count, to: link, loop)
         }
     }

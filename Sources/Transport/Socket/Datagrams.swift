@@ -26,11 +26,19 @@ public struct DatagramAcceptor: Acceptor {
                         try socket.open(on: loop)
                         return socket
                     })
-            } catch { throw ListenError(bound, error) }
+            } catch {
+                await Self.stop(sockets)
+                throw ListenError(bound, error)
+            }
         }
         let opened = sockets
-        return Listening(address: bound) {
-            for socket in opened { await socket.run { loop, socket in socket.stop(loop) } }
+        return Listening(address: bound) { await Self.stop(opened) }
+    }
+
+    private static func stop(_ sockets: [LoopBound<DatagramSocket>]) async {
+        for socket in sockets {
+            await socket.run { loop, socket in socket.stop(loop) }
+            await socket.release()
         }
     }
 }

@@ -8,12 +8,6 @@ struct ListenerSettings: Sendable {
     let limits: ConnectionLimits?
 }
 
-/// A connection on its way to the loop that was chosen for it. The number is owned by whoever holds it.
-struct HandedSocket: Sendable {
-    let descriptor: Int32
-    let peer: SocketAddress
-}
-
 /// A listening socket of one loop.
 final class Listener: PollSource {
     private static let acceptsPerTurn = 64
@@ -21,7 +15,7 @@ final class Listener: PollSource {
 
     private let settings: ListenerSettings
     private let intake: any LinkIntake
-    private let hands: [Mailbox<HandedSocket>]
+    private let hands: [Mailbox<DetachedLink>]
     private let address: SocketAddress
     private var nextHand = 0
     private var isOpen = true
@@ -29,7 +23,7 @@ final class Listener: PollSource {
 
     init(
         descriptor: Int32, address: SocketAddress, settings: ListenerSettings, intake: any LinkIntake,
-        hands: [Mailbox<HandedSocket>]
+        hands: [Mailbox<DetachedLink>]
     ) {
         self.address = address
         self.settings = settings
@@ -63,33 +57,28 @@ final class Listener: PollSource {
     }
 
     private func take(_ descriptor: Int32, _ peer: SocketAddress, _ loop: Loop) {
-        if let refusal = settings.limits?.enter(peer.host) {
-            loop.counters.refusedConnection(refusal)
+        var admission: Admission?
+        switch settings.limits?.enter(peer.host) {
+        case .success(let entered): admission = entered
+        case .failure(let refusal):
+            loop.counters.refusedConnection(refusal.reason)
             close(descriptor)
             return
+        case nil: break
         }
         settings.options.apply(to: descriptor, family: address.family)
-        let socket = HandedSocket(descriptor: descriptor, peer: peer)
+        let connection = DetachedLink(accepted: descriptor, peer: peer, admission: admission)
         nextHand = (nextHand + 1) % (hands.count + 1)
         if nextHand == 0 {
-            Self.give(socket, to: intake, on: loop, settings)
-        } else if !hands[nextHand - 1].post(socket) {
+            loop.accept(connection, into: intake, limits: settings.queue)
+        } else if !hands[nextHand - 1].post(connection) {
             loop.counters.refusedConnection(.tooManyLinks)
-            close(descriptor)
-            settings.limits?.leave(peer.host)
         }
-    }
-
-    private static func give(
-        _ socket: HandedSocket, to intake: any LinkIntake, on loop: Loop, _ settings: ListenerSettings
-    ) {
-        let driver = SocketDriver(descriptor: socket.descriptor, limits: settings.limits, host: socket.peer.host)
-        loop.accept(driver, peer: socket.peer, into: intake, limits: settings.queue)
     }
 
     /// Where another loop's listener puts the connections that it deals to `loop`.
-    static func hand(on loop: Loop, _ intake: some LinkIntake, _ settings: ListenerSettings) -> Mailbox<HandedSocket> {
-        loop.mailbox(limit: 4096) { socket in give(socket, to: intake, on: loop, settings) }
+    static func hand(on loop: Loop, _ intake: some LinkIntake, _ settings: ListenerSettings) -> Mailbox<DetachedLink> {
+        loop.mailbox(limit: 4096) { [unowned loop] in loop.accept($0, into: intake, limits: settings.queue) }
     }
 
     /// Without a free descriptor the listener would be ready for ever. It rests, tries again, and says so once.

@@ -139,8 +139,11 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
                 unsafe raw.storeBytes(of: sa_family_t(AF_UNIX), as: sa_family_t.self)
                 length = 2
                 guard case .unix(let path) = self else { break }
-                // An abstract name has a zero in the place of its @; a path ends with a zero.
+                // An abstract name has a zero in the place of its @; a path ends with a zero. One that does not fit
+                // goes
+                // to the system without a length, which it refuses.
                 let name = path.hasPrefix("@") ? [0] + Array(path.utf8.dropFirst()) : Array(path.utf8) + [0]
+                if name.count > Self.maxPath { break }
                 for (index, byte) in name.enumerated() {
                     unsafe raw.storeBytes(of: byte, toByteOffset: 2 + index, as: UInt8.self)
                     length = 3 + index
@@ -167,7 +170,9 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
                 let name = unsafe bytes[2..<min(Int(length), bytes.count)]
                 let isAbstract = unsafe name.first == 0
                 let text = unsafe isAbstract ? name.dropFirst() : name.prefix { $0 != 0 }
-                return .unix((isAbstract ? "@" : "") + String(decoding: unsafe Array(text), as: UTF8.self))
+                // A name that is no text is nobody whom one could write to.
+                return String(validating: unsafe Array(text), as: UTF8.self).map { .unix((isAbstract ? "@" : "") + $0) }
+                    ?? .none
             default: return .none
             }
         }

@@ -5,25 +5,27 @@ import OmniwayTelemetry
 final class SocketDriver: PollSource, LinkDriver {
     private enum State { case idle, dialing, linked, lingering, released }
     private var state = State.idle
-    private var link: LinkReference?
+    private var link = LinkID.none
     private var dialing: Dialing?
     private var lingering: Lingering?
     private var isReading = true
     private var sawEnd = false
     private var waitsToWrite = false
     private var isWatched = false
-    private let limits: ConnectionLimits?
-    private let host: SocketAddress
+    private var admission: Admission?
 
-    /// `limits` have counted this connection in, by `host`; they hear when it ends.
-    init(descriptor: Int32, limits: ConnectionLimits? = nil, host: SocketAddress = .none) {
-        (self.limits, self.host) = (limits, host)
+    init(_ socket: consuming OwnedSocket) {
+        let (descriptor, admission) = socket.release()
+        self.admission = admission
         super.init(descriptor: descriptor)
     }
 
+    /// For a link that has no socket yet.
+    init() { super.init(descriptor: -1) }
+
     /// The socket is the link's from here on.
     func start(_ link: Link) throws(SystemError) {
-        self.link = LinkReference(link)
+        self.link = link.id
         state = .linked
         try link.loop.watch(self, for: .read)
         isWatched = true
@@ -31,7 +33,7 @@ final class SocketDriver: PollSource, LinkDriver {
 
     /// The link has no socket yet; `dialing` will bring one.
     func dials(_ link: Link, by dialing: Dialing) {
-        self.link = LinkReference(link)
+        self.link = link.id
         self.dialing = dialing
         state = .dialing
     }
@@ -58,7 +60,13 @@ final class SocketDriver: PollSource, LinkDriver {
     override func ready(_ readiness: Readiness, on loop: Loop) {
         switch state {
         case .linked:
-            if readiness == .read, isReading { read(loop) } else { link?.with { readyForMore(readiness, $0, loop) } }
+            if readiness == .read, isReading {
+                read(loop)
+            } else if let link = loop.link(link) {
+                readyForMore(readiness, link, loop)
+            } else {
+                release(loop)
+            }
         case .lingering: if lingering?.goOn(descriptor, loop) ?? true { release(loop) }
         case .idle, .dialing, .released: break
         }
@@ -82,10 +90,13 @@ final class SocketDriver: PollSource, LinkDriver {
         let count = unsafe recv(descriptor, loop.inbound.start, InboundBuffer.size, 0)
         if count > 0 {
             loop.counters.bytesRead.add(UInt64(truncatingIfNeeded: count))
-            link?.with { $0.deliverInbound(count, loop) }
+            // By its id, not by a reference: a link that somebody else ended is gone, and this costs less than
+            // counting.
+            if loop.links.find(link.slotID)?.payload.deliverInbound(count, loop) == nil { release(loop) }
+        } else if let link = loop.link(link) {
+            readNothing(count, SystemError.last, link)
         } else {
-            let error = SystemError.last
-            link?.with { readNothing(count, error, $0) }
+            release(loop)
         }
     }
 
@@ -139,13 +150,14 @@ final class SocketDriver: PollSource, LinkDriver {
         if state == .linked { updateInterest(link) }
     }
 
-    func finish(_ link: Link) { shutdown(descriptor, Int32(SHUT_WR)) }
+    func finish(_ link: Link) { if state == .linked { shutdown(descriptor, Int32(SHUT_WR)) } }
 
     func close(_ reason: CloseReason, rest: RawSpan, for link: Link) {
         if state == .dialing {
             dialing?.end()
             return failed()
         }
+        guard state == .linked else { return release(link.loop) }
         guard reason.sendsTheRest else {
             // A peer that was not told everything must not take this for a clean end.
             setLinger(seconds: 0)
@@ -155,7 +167,10 @@ final class SocketDriver: PollSource, LinkDriver {
         guard !rest.isEmpty || hasUnreadInput else { return release(link.loop) }
         lingering = Lingering(rest, driver: self, link.loop)
         state = .lingering
-        isReading = true
+        link.loop.lingering += 1
+        // Input is read only when all is sent: while the peer does not read, its own bytes would wake the loop for
+        // nothing.
+        isReading = rest.isEmpty
         waitsToWrite = !rest.isEmpty
         if rest.isEmpty { shutdown(descriptor, Int32(SHUT_WR)) }
         if !watchAgain(link.loop) { release(link.loop) }
@@ -171,11 +186,11 @@ final class SocketDriver: PollSource, LinkDriver {
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
     }
 
-    func detach(_ link: Link) throws(LinkError) -> OwnedDescriptor {
+    func detach(_ link: Link) throws(LinkError) -> OwnedSocket {
+        guard state == .linked else { throw .notOpen }
         link.loop.forget(self)
         state = .released
-        limits?.leave(host)
-        return OwnedDescriptor(descriptor)
+        return OwnedSocket(OwnedDescriptor(descriptor), admission: exchange(&admission, with: nil))
     }
 
     // MARK: Interest
@@ -202,24 +217,28 @@ final class SocketDriver: PollSource, LinkDriver {
         }
     }
 
-    fileprivate func stopWriting(_ loop: Loop) {
+    fileprivate func waitForTheEnd(_ loop: Loop) {
         waitsToWrite = false
+        isReading = true
         _ = watchAgain(loop)
     }
 
-    fileprivate func lingeredTooLong(_ loop: Loop) {
+    fileprivate func lingeredTooLong(_ loop: Loop, wasSending: Bool) {
         guard state == .lingering else { return }
-        setLinger(seconds: 0)
+        // What the kernel has taken still goes out; only a peer that was not told everything must see a broken end.
+        if wasSending { setLinger(seconds: 0) }
         release(loop)
     }
 
     private func release(_ loop: Loop) {
         guard state != .released else { return }
-        state = .released
+        if state == .lingering { loop.lingering -= 1 }
+        lingering?.stop(loop)
         lingering = nil
+        state = .released
+        admission = nil
         loop.forget(self)
-        Glibc.close(descriptor)
-        limits?.leave(host)
+        if descriptor >= 0 { Glibc.close(descriptor) }
     }
 
     override func loopEnds(_ loop: Loop) { release(loop) }
@@ -227,75 +246,60 @@ final class SocketDriver: PollSource, LinkDriver {
 
 /// What a closed link still has to say: its last bytes, then the end, then patience until the peer has read them.
 private final class Lingering: TimerTarget {
-    private static let limit = Duration.seconds(5)
+    private static let patience = Duration.seconds(5)
     private static let mostDiscarded = 1 << 20
     private var rest: [UInt8] = []
     private var sent = 0
     private var discarded = 0
+    private var lastProgress: Moment
+    private var timer: TimerID?
     private let driver: SocketDriver
 
     init(_ rest: RawSpan, driver: SocketDriver, _ loop: Loop) {
         self.driver = driver
+        lastProgress = loop.now
         self.rest.append(contentsOf: rest)
-        loop.after(Self.limit, self)
+        timer = loop.after(Self.patience, self)
     }
+
+    var isSending: Bool { sent < rest.count }
 
     /// True when nothing is left to do.
     func goOn(_ descriptor: Int32, _ loop: Loop) -> Bool {
-        if sent < rest.count {
-            let count = unsafe rest.withUnsafeBytes {
-                unsafe send(descriptor, $0.baseAddress.unsafelyUnwrapped + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
-            }
-            if count < 0 { return errno != EAGAIN && errno != EINTR }
-            sent += count
-            if sent < rest.count { return false }
-            shutdown(descriptor, Int32(SHUT_WR))
-            driver.stopWriting(loop)
+        isSending ? send(descriptor, loop) : drain(descriptor, loop)
+    }
+
+    private func send(_ descriptor: Int32, _ loop: Loop) -> Bool {
+        let count = unsafe rest.withUnsafeBytes {
+            unsafe Glibc.send(
+                descriptor, $0.baseAddress.unsafelyUnwrapped + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
         }
+        if count < 0 { return errno != EAGAIN && errno != EINTR }
+        sent += count
+        lastProgress = loop.now
+        if !isSending {
+            shutdown(descriptor, Int32(SHUT_WR))
+            driver.waitForTheEnd(loop)
+        }
+        return false
+    }
+
+    private func drain(_ descriptor: Int32, _ loop: Loop) -> Bool {
         let count = unsafe recv(descriptor, loop.inbound.start, InboundBuffer.size, 0)
         if count < 0 { return errno != EAGAIN && errno != EINTR }
         discarded += count
         return count == 0 || discarded > Self.mostDiscarded
     }
 
-    func timerFired(_ token: UInt64, on loop: Loop) { driver.lingeredTooLong(loop) }
-}
+    func stop(_ loop: Loop) { if let timer { loop.cancel(timer) } }
 
-extension Loop {
-    /// A link from a connected stream socket that is already open. Nil when there is no room; the socket is closed
-    /// then.
-    public func adopt(
-        _ descriptor: consuming OwnedDescriptor, peer: SocketAddress = .none, handler: any LinkHandler,
-        limits: QueueLimits = QueueLimits()
-    ) -> Link? {
-        let driver = SocketDriver(descriptor: descriptor.release())
-        guard let link = attach(driver, peer: peer, limits: limits, handler: handler) else { return nil }
-        if link.state == .connecting { link.opened() }
-        return link
-    }
-
-    /// A link for a connection that was just accepted, if the intake wants it.
-    func accept(_ driver: SocketDriver, peer: SocketAddress, into intake: any LinkIntake, limits: QueueLimits) {
-        guard let link = attach(driver, peer: peer, limits: limits, handler: nobody) else { return }
-        guard let handler = intake.accept(link) else { return link.close(.refused) }
-        link.handler = handler
-        if link.state == .connecting { link.opened() }
-    }
-
-    private func attach(_ driver: SocketDriver, peer: SocketAddress, limits: QueueLimits, handler: any LinkHandler)
-        -> Link?
-    {
-        guard
-            let link = Link(on: self, traits: LinkTraits(peer: peer), limits: limits, driver: driver, handler: handler)
-        else {
-            driver.loopEnds(self)
-            return nil
+    /// The patience is for a peer that does not move, not for one that reads slowly.
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        let quiet = loop.now - lastProgress
+        if quiet < Self.patience {
+            timer = loop.after(Self.patience - quiet, self)
+        } else {
+            driver.lingeredTooLong(loop, wasSending: isSending)
         }
-        do throws(SystemError) {
-            try driver.start(link)
-        } catch {
-            link.close(.systemError.with(error.description))
-        }
-        return link
     }
 }

@@ -29,34 +29,49 @@ public struct StreamAcceptor: Acceptor {
         if case .unix(let path) = address { try Self.removeStaleSocket(path, address) }
         let settings = ListenerSettings(options: options, queue: queue, limits: limits)
         var listeners: [LoopBound<Listener>] = []
+        var hands: [(home: EventLoop, mailbox: Mailbox<DetachedLink>)] = []
         var bound = address
-        switch spread {
-        case .kernel where intakes.count > 1 && address.family != AF_UNIX:
-            for intake in intakes {
-                let at = bound
-                let (listener, local) = try await Self.listen(on: at, sharesPort: true, intake, settings, hands: [])
+        do throws(ListenError) {
+            switch spread {
+            case .kernel where intakes.count > 1 && address.family != AF_UNIX:
+                for intake in intakes {
+                    let (listener, local) = try await Self.listen(
+                        on: bound, sharesPort: true, intake, settings, hands: [])
+                    listeners.append(listener)
+                    bound = local
+                }
+            case .kernel, .dealt:
+                // A hand for each loop but the first, which keeps its own share.
+                for intake in intakes.dropFirst() {
+                    let mailbox = await intake.run { loop, intake in Listener.hand(on: loop, intake, settings) }
+                    hands.append((intake.home, mailbox))
+                }
+                let (listener, local) = try await Self.listen(
+                    on: address, sharesPort: false, first, settings, hands: hands.map(\.mailbox))
                 listeners.append(listener)
                 bound = local
             }
-        case .kernel, .dealt:
-            // A hand for each loop but the first, which keeps its own share.
-            var hands: [Mailbox<HandedSocket>] = []
-            for intake in intakes.dropFirst() {
-                hands.append(await intake.run { loop, intake in Listener.hand(on: loop, intake, settings) })
-            }
-            let (listener, local) = try await Self.listen(on: address, sharesPort: false, first, settings, hands: hands)
-            listeners.append(listener)
-            bound = local
+        } catch {
+            await Self.stop(listeners, hands)
+            throw error
         }
-        let opened = listeners
-        return Listening(address: bound) {
-            for listener in opened { await listener.run { loop, listener in listener.stop(loop) } }
+        let (opened, dealt) = (listeners, hands)
+        return Listening(address: bound) { await Self.stop(opened, dealt) }
+    }
+
+    private static func stop(
+        _ listeners: [LoopBound<Listener>], _ hands: [(home: EventLoop, mailbox: Mailbox<DetachedLink>)]
+    ) async {
+        for listener in listeners {
+            await listener.run { loop, listener in listener.stop(loop) }
+            await listener.release()
         }
+        for (home, mailbox) in hands { await home.run { loop in loop.remove(mailbox) } }
     }
 
     private static func listen<Intake: LinkIntake>(
         on address: SocketAddress, sharesPort: Bool, _ intake: LoopBound<Intake>, _ settings: ListenerSettings,
-        hands: [Mailbox<HandedSocket>]
+        hands: [Mailbox<DetachedLink>]
     ) async throws(ListenError) -> (LoopBound<Listener>, SocketAddress) {
         do throws(SystemError) {
             let socket = try OwnedDescriptor.listening(

@@ -26,7 +26,7 @@ public struct StreamDialer: Dialer {
     }
 
     public func dial(on loop: Loop, deadline: Duration, handler: any LinkHandler) -> Link? {
-        let driver = SocketDriver(descriptor: -1)
+        let driver = SocketDriver()
         guard let link = Link(on: loop, traits: .stream, limits: queue, driver: driver, handler: handler) else {
             return nil
         }

@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test func `feeders of a full link are not read until it is writable, and are let go in batches`() async throws {
-        let sink = try await Pair.make(on: world, queue: QueueLimits(low: 0, high: 1, most: 1 << 30))
+        let sink = try await Pair.make(on: world, queue: QueueLimits(low: 0, high: 1, most: QueueLimits.largest))
         let feeders = InProcess()
         let intake = await world.first.own { _ in RecordingIntake() }
         _ = try await feeders.open(into: [intake])
@@ -90,9 +90,14 @@ import Testing
     }
 
     @Test func `feeders are let go when the link that held them ends`() async throws {
-        let sink = try await Pair.make(on: world)
+        let sink = try await Pair.make(on: world, queue: QueueLimits(low: 0, high: 1, most: QueueLimits.largest))
         let feeder = try await Pair.make(on: world)
-        let id = await sink.run { _, sink in sink.nearLink?.id ?? .none }
+        let id = await sink.run { _, sink in
+            sink.farLink?.pauseReading()
+            sink.nearLink?.write([UInt8](repeating: 1, count: 2 * Self.onTheWay))
+            return sink.nearLink?.id ?? .none
+        }
+        world.settle()
         await feeder.run { loop, feeder in
             if let link = feeder.farLink { loop.link(id)?.holdBack(link) }
             feeder.nearLink?.write("held")

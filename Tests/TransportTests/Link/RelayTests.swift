@@ -27,8 +27,8 @@ private final class RelayIntake: LinkIntake, RelayOwner {
 
 @Suite struct RelayTests {
     let world: SimulatedWorld
-    let near = InProcess(queue: QueueLimits(low: 1000, high: 4000, most: 1 << 30))
-    let far = InProcess(queue: QueueLimits(low: 1000, high: 4000, most: 1 << 30))
+    let near = InProcess(queue: QueueLimits(low: 1000, high: 4000, most: QueueLimits.largest))
+    let far = InProcess(queue: QueueLimits(low: 1000, high: 4000, most: QueueLimits.largest))
 
     init() { world = SimulatedWorld(loops: 2) }
 
