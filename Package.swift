@@ -51,5 +51,8 @@ let package = Package(
         .executableTarget(
             name: "RelayBenchmark", dependencies: ["OmniwayTransport"], path: "Benchmarks/relay/swift",
             swiftSettings: strict),
+        .executableTarget(
+            name: "HandlerBenchmark", dependencies: ["OmniwayTransport", "OmniwayTelemetry"],
+            path: "Benchmarks/handlers/swift", swiftSettings: strict),
     ]
 )

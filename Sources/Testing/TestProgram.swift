@@ -96,7 +96,7 @@ public final class TestProgram: Sendable {
         unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
         // Our helper threads block signals, and a program inherits that.
-        var attributes = unsafe posix_spawnattr_t()
+        var attributes = posix_spawnattr_t()
         var none = sigset_t()
         unsafe sigemptyset(&none)
         unsafe posix_spawnattr_init(&attributes)
