@@ -43,10 +43,14 @@ let package = Package(
         tests("Arguments", ["OmniwayArguments"]),
         tests("Telemetry", ["OmniwayTelemetry"]),
         tests("Wire", ["OmniwayWire", "OmniwayTesting"]),
-        tests("Command", ["OmniwayCommand", "OmniwayTransport", "OmniwayTesting"]),
+        tests("Command", ["OmniwayCommand", "EchoExample", "OmniwayTransport", "OmniwayTesting"]),
+        tests("Document", []),
         .testTarget(
             name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),
         tests("Transport", ["OmniwayTransport", "OmniwayTesting", "OmniwayTelemetry"]),
+
+        // As an application would be built: none of the settings above.
+        .executableTarget(name: "EchoExample", dependencies: ["Omniway"], path: "Examples/echo"),
 
         .executableTarget(
             name: "RelayBenchmark", dependencies: ["OmniwayTransport"], path: "Benchmarks/relay/swift",
@@ -56,3 +60,13 @@ let package = Package(
             path: "Benchmarks/handlers/swift", swiftSettings: strict),
     ]
 )
+
+// Fuzz targets have libFuzzer's main, so they are built only by scripts/fuzz.sh.
+if Context.environment["OMNIWAY_FUZZ"] != nil {
+    for (target, dependency) in [("LengthPrefix", "OmniwayWire")] {
+        package.targets.append(
+            .executableTarget(
+                name: "\(target)Fuzz", dependencies: [.byName(name: dependency)], path: "Tests/Fuzz/\(target)",
+                swiftSettings: strict))
+    }
+}

@@ -23,7 +23,7 @@ struct HandlerBenchmark {
             return took / .nanoseconds(count)
         }
         let (done, finish) = AsyncStream.makeStream(of: Duration.self)
-        await loop.run { loop in loop.after(.zero, Rounds(kind, count, finish)) }
+        await loop.run { loop in _ = loop.after(.zero, Rounds(kind, count, finish)) }
         for await took in done { return took / .nanoseconds(count) }
         return 0
     }

@@ -231,7 +231,7 @@ public final class Link {
         flags.insert(.hasEnded)
         handler.closed(self, closeReason)
         currentHandler = loop.nobody  // It may hold the link.
-        slot.payload.moveOut()
+        slot.payload.moveOut()?.release()
     }
 }
 

@@ -31,7 +31,15 @@ struct LinkEntry: BitwiseCopyable {
         reference = LinkReference(link)
         reference?.retain()
     }
-    func moveOut() { reference?.release() }
+
+    /// The link's last trace. Its slot may still be in a list of dirty ones, which then finds nobody.
+    mutating func moveOut() -> LinkReference? {
+        defer {
+            reference = nil
+            flags = []
+        }
+        return reference
+    }
 
     // Safe because nobody sees an entry before it is settled.
     var link: Link { unsafe reference.unsafelyUnwrapped.link }
@@ -45,7 +53,7 @@ struct LinkEntry: BitwiseCopyable {
     mutating func flush(on loop: Loop) {
         flags.remove(.dirty)
         let isPlain = flags == .plain
-        unsafe reference.unsafelyUnwrapped.with { isPlain ? $0.sendBytes(on: loop) : $0.flush() }
+        reference?.with { isPlain ? $0.sendBytes(on: loop) : $0.flush() }
     }
 }
 

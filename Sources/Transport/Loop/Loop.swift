@@ -159,7 +159,7 @@ public final class Loop {
             if closingCount > 0 { tellClosed() }
             rounds += 1
         }
-        links.recycle()
+        if dirtyCount == 0 { links.recycle() }  // A slot in the list must not get another tenant.
         sources.recycle()
         if retiredCount > 0 {
             for entry in retiredSources { entry.moveOut() }
@@ -181,7 +181,7 @@ public final class Loop {
         let count = dirtyCount
         unsafe swap(&dirty, &flushing)
         dirtyCount = 0
-        // Safe because a slot is in a list once at most, and keeps its link until it was flushed and told of its end.
+        // Safe because a slot is in a list once at most.
         for index in 0..<count { unsafe links.at(flushing[index]).payload.flush(on: self) }
     }
 
