@@ -60,13 +60,3 @@ let package = Package(
             path: "Benchmarks/handlers/swift", swiftSettings: strict),
     ]
 )
-
-// Fuzz targets have libFuzzer's main, so they are built only by scripts/fuzz.sh.
-if Context.environment["OMNIWAY_FUZZ"] != nil {
-    for (target, dependency) in [("LengthPrefix", "OmniwayWire")] {
-        package.targets.append(
-            .executableTarget(
-                name: "\(target)Fuzz", dependencies: [.byName(name: dependency)], path: "Tests/Fuzz/\(target)",
-                swiftSettings: strict))
-    }
-}

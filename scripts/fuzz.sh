@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
-# Runs one libFuzzer target under the address sanitizer: scripts/fuzz.sh <target> [options of libFuzzer]
-# Targets are the folders of Tests/Fuzz. A corpus grows in .build/fuzz/corpus/<target>.
+# Runs one fuzz target of the codecs with libFuzzer and the address sanitizer:
+# scripts/fuzz.sh <target> [options of libFuzzer]. Targets are the files of Tests/Fuzz. A corpus grows in .build/fuzz.
 set -eu
 # shellcheck source=scripts/setup.sh
 . "$(dirname -- "$0")/setup.sh"
 cd "$root"
 
-targets=$(cd Tests/Fuzz && ls)
 target=${1:-}
-[[ $target && -d Tests/Fuzz/$target ]] ||
-    fail "$usage_error" "Usage: scripts/fuzz.sh <target> [options of libFuzzer, such as -runs=1000000]" "Targets:" "$targets"
+[[ $target && -f Tests/Fuzz/$target.swift ]] ||
+    fail "$usage_error" "Usage: scripts/fuzz.sh <target> [options of libFuzzer, such as -runs=1000000]" \
+        "Targets:" "$(cd Tests/Fuzz && ls -- *.swift | sed 's/.swift$//')"
 shift
 
 setup "${build_packages[@]}"
-export OMNIWAY_FUZZ=1
 export SWIFT_BACKTRACE=enable=no # Swift's crash handler would hang over a crash that the fuzzer caught.
-swift build --scratch-path .build/fuzz --configuration release -Xswiftc -sanitize=fuzzer,address \
-    -Xswiftc -parse-as-library --product "${target}Fuzz"
-mkdir -p ".build/fuzz/corpus/$target"
-exec ".build/fuzz/release/${target}Fuzz" ".build/fuzz/corpus/$target" "$@"
+# Not by SwiftPM: it renames the main function of what it links, and libFuzzer brings its own.
+out=.build/fuzz
+mkdir -p "$out/corpus/$target"
+flags=(-O -g -swift-version 6 -package-name omniway -parse-as-library -enable-experimental-feature Lifetimes)
+swiftc "${flags[@]}" -sanitize=fuzzer,address -emit-module -emit-module-path "$out/OmniwayWire.swiftmodule" \
+    -module-name OmniwayWire -c -wmo Sources/Wire/*.swift -o "$out/OmniwayWire.o"
+swiftc "${flags[@]}" -sanitize=fuzzer,address -I "$out" "Tests/Fuzz/$target.swift" "$out/OmniwayWire.o" -o "$out/$target"
+exec "$out/$target" "$out/corpus/$target" "$@"

@@ -96,9 +96,9 @@ public actor EventLoop {
                     self.loop.taskEnded(start)
                 })
         }
-        loop.settle()
+        let hadMore = loop.settle()
         if busy { loop.recordBusy() }
-        return busy
+        return busy || hadMore
     }
 
     /// As many turns as possible in one isolated call: leaving it costs more than a turn without work.

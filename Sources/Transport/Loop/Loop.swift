@@ -29,7 +29,7 @@ public final class Loop {
     let helperTickets = HelperTickets()
     private(set) lazy var helperMailbox = mailbox(of: HelperResult.self) { [helperTickets] in helperTickets.redeem($0) }
 
-    private let sources: SlotTable<SourceEntry>
+    let sources: SlotTable<SourceEntry>
     // Slots with something to flush, each at most once; while one list is flushed the other is filled.
     private var dirty: UnsafeMutablePointer<UInt32>
     private var flushing: UnsafeMutablePointer<UInt32>
@@ -38,22 +38,22 @@ public final class Loop {
     // A turn asks these first: reading a plain number is free, a collection that is changed in place is not.
     private var closingCount = 0
     private var retiredCount = 0
-    private var startCount = 0
+    var startCount = 0
     private var earliest = Int64.max
     private var retiredSources: [SourceEntry] = []  // Held until the end of the turn in which they were forgotten.
-    private var timers = TimerQueue()
-    private var mailSlots: [(any MailSlot)?] = []
-    private var observers: [any TurnObserver] = []
-    private var starts: [StartedTask] = []
-    private var running: [ObjectIdentifier: StartedTask] = [:]
+    var timers = TimerQueue()
+    var mailSlots: [(any MailSlot)?] = []
+    var observers: [any TurnObserver] = []
+    var starts: [StartedTask] = []
+    var running: [ObjectIdentifier: StartedTask] = [:]
     /// Sockets that were closed and still have something to say.
     var lingering = 0
-    private(set) var isEnding = false
+    var isEnding = false
     private var startedTasks: UInt64 = 0
-    private var turns: UInt64 = 0
+    var turns: UInt64 = 0
 
     /// Async tasks of this loop that have not ended, those that wait to be started included.
-    public private(set) var tasks = 0
+    public internal(set) var tasks = 0
     public let taskLimit: Int
 
     init(
@@ -146,7 +146,9 @@ public final class Loop {
     func recordBusy() { counters.busy.record(nanoseconds: clock.now.nanoseconds &- now.nanoseconds) }
 
     /// Ends a turn: hands over what was staged, flushes until no link is dirty, tells who was closed.
-    func settle() {
+    /// True when there was anything to do.
+    @discardableResult
+    func settle() -> Bool {
         // What a round's callbacks write, close or stage belongs to the next; a writer that never stops waits for a
         // turn.
         var rounds = 0
@@ -166,6 +168,7 @@ public final class Loop {
             retiredSources = []
             retiredCount = 0
         }
+        return rounds > 1
     }
 
     private func tellClosed() {
@@ -279,7 +282,7 @@ public final class Loop {
         timersChanged()
     }
 
-    private func timersChanged() { earliest = timers.nextDeadline?.nanoseconds ?? .max }
+    func timersChanged() { earliest = timers.nextDeadline?.nanoseconds ?? .max }
 
     /// When the next timer is due: how far a simulated world may move its clock.
     public var nextDeadline: Moment? { timers.nextDeadline }
@@ -330,58 +333,6 @@ public final class Loop {
     func taskEnded(_ task: StartedTask) {
         running[ObjectIdentifier(task)] = nil
         tasks -= 1
-    }
-
-    // MARK: Meters
-
-    /// What is known anyway, read when somebody asks.
-    private func readMeters() {
-        let label = [(name: "loop", value: "\(index)")]
-        meters.read(.counter, "omniway_loop_turns_total", "Turns of the event loops.", labels: label) {
-            [unowned self] in
-            Double(turns)
-        }
-        if !clock.isManual {
-            meters.read(.counter, "omniway_loop_cpu_seconds_total", "Processor time of the loops.", labels: label) {
-                csystem_thread_cpu_seconds()
-            }
-        }
-        meters.read(.gauge, "omniway_links", "Links that are connecting or open.") { [links] in Double(links.count) }
-        meters.read(.gauge, "omniway_loop_tasks", "Async tasks under way.") { [unowned self] in Double(tasks) }
-        meters.read(.gauge, "omniway_pool_bytes", "Free bytes that the buffer pools keep.") { [pool] in
-            Double(pool.kept)
-        }
-    }
-
-    // MARK: The end
-
-    /// Closes everything, lets what was written leave within `patience`, and lets go of all that lives here.
-    func end(patience: Duration = .seconds(1)) {
-        if isEnding { return }
-        links.forEach { _, entry in entry.link.close(.shutdown) }
-        settle()
-        let deadline = clock.now + patience
-        while lingering > 0, poller != nil, clock.now < deadline {
-            after(.milliseconds(10), nobody)  // The poller may have nothing to tell before the time is over.
-            _ = poll(mayWait: true)
-            settle()
-        }
-        isEnding = true
-        for task in running.values.sorted(by: { $0.number < $1.number }) { task.cancel() }
-        for start in exchange(&starts, with: []) { start.cancel() }
-        (startCount, tasks) = (0, running.count)
-        helperTickets.redeemAll()
-        // Whoever sleeps on a timer wakes now, or would never.
-        while let timer = timers.popDue(Moment(nanoseconds: .max), before: .max) {
-            timer.target.timerFired(timer.token, on: self)
-        }
-        timersChanged()
-        sources.forEach { _, entry in entry.source.loopEnds(self) }
-        settle()
-        for slot in mailSlots { slot?.close() }
-        mailSlots = []
-        observers = []
-        pipes.removeAll()
     }
 }
 

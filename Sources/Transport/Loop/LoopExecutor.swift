@@ -93,8 +93,8 @@ public final class LoopExecutor: SerialExecutor {
     }
 
     /// Swift resumes a continuation by way of the global pool, also when the loop itself resumed it. In a simulated
-    /// turn
-    /// that would be another thread and another time, so what this thread sends to the pool runs on the loop instead.
+    /// turn that would be another thread and another time, so what this thread sends to the pool runs on the loop
+    /// instead.
     func simulate<R>(_ body: () -> R) -> R {
         Self.captureGlobalJobs
         return borrowThread {

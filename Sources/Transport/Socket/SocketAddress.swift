@@ -140,8 +140,7 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
                 length = 2
                 guard case .unix(let path) = self else { break }
                 // An abstract name has a zero in the place of its @; a path ends with a zero. One that does not fit
-                // goes
-                // to the system without a length, which it refuses.
+                // goes to the system without a length, which it refuses.
                 let name = path.hasPrefix("@") ? [0] + Array(path.utf8.dropFirst()) : Array(path.utf8) + [0]
                 if name.count > Self.maxPath { break }
                 for (index, byte) in name.enumerated() {

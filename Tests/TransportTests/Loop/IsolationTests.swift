@@ -66,6 +66,7 @@ private final class Service {
             await Task.yield()
         }
         await notes.run { _, notes in #expect(notes.onLoop == [true, true, true]) }
+        await notes.release()  // They hold their loop, and it holds them.
         if !simulated { await loop.shutdown() }
     }
 }

@@ -1,0 +1,23 @@
+import CSystem
+import OmniwayTelemetry
+
+extension Loop {
+    /// What is known anyway, read when somebody asks.
+    func readMeters() {
+        let label = [(name: "loop", value: "\(index)")]
+        meters.read(.counter, "omniway_loop_turns_total", "Turns of the event loops.", labels: label) {
+            [unowned self] in
+            Double(turns)
+        }
+        if !clock.isManual {
+            meters.read(.counter, "omniway_loop_cpu_seconds_total", "Processor time of the loops.", labels: label) {
+                csystem_thread_cpu_seconds()
+            }
+        }
+        meters.read(.gauge, "omniway_links", "Links that are connecting or open.") { [links] in Double(links.count) }
+        meters.read(.gauge, "omniway_loop_tasks", "Async tasks under way.") { [unowned self] in Double(tasks) }
+        meters.read(.gauge, "omniway_pool_bytes", "Free bytes that the buffer pools keep.") { [pool] in
+            Double(pool.kept)
+        }
+    }
+}
