@@ -127,6 +127,30 @@ final class PlainClient {
         await node.program.stop()
     }
 
+    @Test func `more connections from one address than its limit are refused`() async throws {
+        let node = try await RunningNode.start("--max-connections-per-address 1 --loops 1")
+        let first = try PlainClient(node.address)
+        #expect(first.ask("1") == "1")
+        #expect(try PlainClient(node.address).ask("2") == nil)
+        await node.program.stop()
+    }
+
+    @Test func `the log has the level and the format that were asked for`() async throws {
+        let quiet = try await RunningNode.start("--log-level warning")
+        await quiet.program.stop()
+        #expect(await !quiet.program.lines.contains { $0.contains("node up") || $0.contains("stopping") })
+        let json = try await RunningNode.start("--log-format json")
+        await json.program.stop()
+        #expect(await json.program.lines.contains { $0.hasPrefix("{") && $0.contains("\"event\":\"stopping\"") })
+    }
+
+    @Test func `a node may go without an echo`() async throws {
+        let omniway = BuiltProduct.path("omniway")
+        let program = try await TestProgram([omniway, "up", "--echo-addr", "none"]) { $0.hasPrefix("Ctrl-C") }
+        #expect(await !program.lines.contains { $0.contains("echo") })
+        #expect(await program.stop() == 0)
+    }
+
     @Test func `a node without a free descriptor says so once, keeps those it has, and recovers`() async throws {
         let node = try await RunningNode.start("--loops 1", after: "ulimit -n 24")
         var clients: [PlainClient] = []

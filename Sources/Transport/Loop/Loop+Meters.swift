@@ -14,6 +14,12 @@ extension Loop {
                 csystem_thread_cpu_seconds()
             }
         }
+        meters.read(.counter, "omniway_socket_read_bytes_total", "Bytes read from stream sockets.") { [unowned self] in
+            Double(bytesRead)
+        }
+        meters.read(.counter, "omniway_socket_sent_bytes_total", "Bytes written to stream sockets.") { [unowned self] in
+            Double(bytesSent)
+        }
         meters.read(.gauge, "omniway_links", "Links that are connecting or open.") { [links] in Double(links.count) }
         meters.read(.gauge, "omniway_loop_tasks", "Async tasks under way.") { [unowned self] in Double(tasks) }
         meters.read(.gauge, "omniway_pool_bytes", "Free bytes that the buffer pools keep.") { [pool] in

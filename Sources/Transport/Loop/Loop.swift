@@ -51,6 +51,9 @@ public final class Loop {
     var isEnding = false
     private var startedTasks: UInt64 = 0
     var turns: UInt64 = 0
+    // Plain numbers, because they are counted for every system call.
+    var bytesRead: UInt64 = 0
+    var bytesSent: UInt64 = 0
 
     /// Async tasks of this loop that have not ended, those that wait to be started included.
     public internal(set) var tasks = 0
@@ -102,19 +105,23 @@ public final class Loop {
                 milliseconds: mayWait && dirtyCount == 0 && closingCount == 0 && startCount == 0 ? timeout : 0)
         }
         turnTime = clock.now
+        if let poller { dispatch(events, of: poller) }
+        let hadMail = executor.mayHaveWork && deliverMail()
+        let hadTimers = fireTimers()
+        turns &+= 1
+        executor.pulse.store(turns, ordering: .relaxed)
+        return events > 0 || hadMail || hadTimers
+    }
+
+    private func dispatch(_ events: Int, of poller: Poller) {
         for index in 0..<events {
-            guard let (id, readiness) = poller?.event(index) else { break }
+            let (id, readiness) = poller.event(index)
             if let slot = sources.find(id) {
                 slot.payload.ready(readiness, on: self)
             } else if id == Self.wakeID {
                 executor.wakeSeen()
             }
         }
-        let hadMail = executor.mayHaveWork && deliverMail()
-        let hadTimers = fireTimers()
-        turns &+= 1
-        executor.pulse.store(turns, ordering: .relaxed)
-        return events > 0 || hadMail || hadTimers
     }
 
     /// Milliseconds until the next timer, rounded up; negative when there is none.

@@ -6,8 +6,6 @@ struct LoopCounters {
     let busy: Histogram
     let openedLinks: Counter
     let refusedLinks: Counter
-    let bytesRead: Counter
-    let bytesSent: Counter
     let datagramsRead: Counter
     let lateWrites: Counter
     let droppedMessages: Counter
@@ -19,8 +17,6 @@ struct LoopCounters {
         busy = meters.histogram("omniway_loop_busy_seconds", "How long turns took once they had something to do.")
         openedLinks = meters.counter("omniway_links_opened_total", "Links that were made, connecting ones included.")
         refusedLinks = meters.counter("omniway_links_refused_total", "Links for which a loop had no slot.")
-        bytesRead = meters.counter("omniway_socket_read_bytes_total", "Bytes read from stream sockets.")
-        bytesSent = meters.counter("omniway_socket_sent_bytes_total", "Bytes written to stream sockets.")
         datagramsRead = meters.counter("omniway_datagrams_read_total", "Datagrams read.")
         lateWrites = meters.counter("omniway_late_writes_total", "Writes to links that were closed or finished.")
         droppedMessages = meters.counter(

@@ -89,7 +89,7 @@ final class SocketDriver: PollSource, LinkDriver {
     private func read(_ loop: Loop) {
         let count = unsafe recv(descriptor, loop.inbound.start, InboundBuffer.size, 0)
         if count > 0 {
-            loop.counters.bytesRead.add(UInt64(truncatingIfNeeded: count))
+            loop.bytesRead &+= UInt64(truncatingIfNeeded: count)
             // By its id, not by a reference: a link that somebody else ended is gone, and this costs less than
             // counting.
             if loop.links.find(link.slotID)?.payload.deliverInbound(count, loop) == nil { release(loop) }
@@ -136,7 +136,7 @@ final class SocketDriver: PollSource, LinkDriver {
             unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
         }
         if count >= 0 {
-            link.loop.counters.bytesSent.add(UInt64(count))
+            link.loop.bytesSent &+= UInt64(truncatingIfNeeded: count)
         } else if errno != EAGAIN && errno != EINTR {
             broken(link, SystemError.last)
             return 0

@@ -228,6 +228,37 @@ import Testing
         }
     }
 
+    @Test func `sockets get the options that were set`() async throws {
+        try await withLoops { [reports] loops in
+            var options = SocketOptions()
+            options.keepAlive = .seconds(40)
+            options.userTimeout = .milliseconds(1500)
+            let intakes = await loops.own { _ in Reporter("server", reports) }
+            let listening = try await StreamAcceptor(.loopback(), options: options).open(into: intakes)
+            await StreamDialer(listening.address).dial(on: loops.loops[0]) { Reporter("client", reports) }
+            _ = try await reports.next("server", .opened)
+            let values = await loops.loops[0].run { loop in
+                var values: [[Int32]] = []
+                loop.forEachLink { link in
+                    guard let socket = try? link.detach().takeSocket() else { return }
+                    let tcp = Int32(IPPROTO_TCP)
+                    values.append(
+                        [(tcp, TCP_NODELAY), (SOL_SOCKET, SO_KEEPALIVE), (tcp, TCP_KEEPIDLE), (tcp, TCP_USER_TIMEOUT)]
+                            .map { level, option in
+                                var value: Int32 = -1
+                                var length = socklen_t(MemoryLayout<Int32>.size)
+                                unsafe getsockopt(socket.descriptor.number, level, option, &value, &length)
+                                return value
+                            })
+                }
+                return values
+            }
+            #expect(values.contains([1, 1, 40, 1500]))  // The accepted one.
+            #expect(values.contains([1, 1, 60, 0]))  // The dialled one, by default.
+            await listening.stop()
+        }
+    }
+
     @Test func `limits refuse connections in all and from one address, and forget those that ended`() async throws {
         try await withLoops { [reports] loops in
             let limits = ConnectionLimits(total: 100, perAddress: 2)
