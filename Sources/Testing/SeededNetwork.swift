@@ -64,12 +64,8 @@ private final class FaultyDriver: LinkDriver, LinkHandler {
     }
 
     func link(over carrier: Link, handler: any LinkHandler) -> Link? {
-        guard let link = Link(on: loop, traits: carrier.traits, limits: carrier.limits, driver: self, handler: handler)
-        else {
-            carrier.close(.tooManyLinks)
-            return nil
-        }
-        (self.link, self.carrier) = (link, carrier)
+        link = Link.over(carrier, traits: carrier.traits, driver: self, handler: handler)
+        self.carrier = carrier
         return link
     }
 

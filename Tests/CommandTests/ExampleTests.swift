@@ -2,7 +2,7 @@ import OmniwayTesting
 import OmniwayTransport
 import Testing
 
-@Suite struct ExampleTests {
+@Suite(.timeLimit(.minutes(2))) struct ExampleTests {
     @Test func `the echo example echoes, directly and through its relay`() async throws {
         let example = try await TestProgram([BuiltProduct.path("EchoExample")]) { $0.contains("listening") }
         let line = try #require(await example.lines.first { $0.contains("listening") })

@@ -2,7 +2,7 @@ import FoundationEssentials
 import OmniwayTesting
 import Testing
 
-@Suite struct HelpTests {
+@Suite(.timeLimit(.minutes(2))) struct HelpTests {
     @Test func `the operations page quotes the help as it is`() async throws {
         let script = "\(BuiltProduct.path("omniway")) up --help; echo done"
         let program = try await TestProgram(["sh", "-c", script]) { $0 == "done" }

@@ -55,7 +55,7 @@ final class PlainClient {
     }
 }
 
-@Suite struct UpTests {
+@Suite(.timeLimit(.minutes(2))) struct UpTests {
     private let folder = FileManager.default.temporaryDirectory.path + "/omniway-\(UInt64.random(in: 0...(.max)))"
 
     @Test func `a node says where it listens, echoes, and ends with success when it is told to`() async throws {

@@ -82,6 +82,16 @@ public final class Link {
         loop.counters.openedLinks.add(1)
     }
 
+    /// A link whose driver sits on another link, its carrier: on the same loop and with the same limits.
+    /// Nil when there is no slot for it; the carrier is closed then.
+    public static func over(
+        _ carrier: Link, traits: LinkTraits, driver: any LinkDriver, handler: any LinkHandler
+    ) -> Link? {
+        let link = Link(on: carrier.loop, traits: traits, limits: carrier.limits, driver: driver, handler: handler)
+        if link == nil { carrier.close(.tooManyLinks) }
+        return link
+    }
+
     public var id: LinkID { currentID }
     public var traits: LinkTraits { currentTraits }
     /// Connecting and open links take writes; later ones are counted and dropped.

@@ -55,12 +55,8 @@ private final class FramingDriver: LinkDriver, LinkHandler {
         precondition(!carrier.traits.keepsMessages, "the carrier keeps messages already")
         var traits = carrier.traits
         traits.keepsMessages = true
-        guard let link = Link(on: carrier.loop, traits: traits, limits: carrier.limits, driver: self, handler: handler)
-        else {
-            carrier.close(.tooManyLinks)
-            return nil
-        }
-        (self.link, self.carrier) = (link, carrier)
+        link = Link.over(carrier, traits: traits, driver: self, handler: handler)
+        self.carrier = carrier
         return link
     }
 

@@ -3,7 +3,7 @@ import OmniwayTesting
 import OmniwayTransport
 import Testing
 
-@Suite struct EventLoopTests {
+@Suite(.timeLimit(.minutes(2))) struct EventLoopTests {
     @Test func `shutdown closes every link with its reason and ends the thread`() async throws {
         let loops = EventLoops(count: 2)
         let intakes = await loops.own { _ in RecordingIntake() }

@@ -39,7 +39,7 @@ private final class Service {
     nonisolated(nonsending) func boundMethod(_ notes: Notes) async { await notes.visit() }
 }
 
-@Suite struct IsolationTests {
+@Suite(.timeLimit(.minutes(2))) struct IsolationTests {
     private enum Kind: CaseIterable { case closure, function, boundMethod, localFunction }
 
     @Test(arguments: Kind.allCases, [false, true])

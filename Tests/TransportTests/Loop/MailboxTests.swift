@@ -6,7 +6,7 @@ private final class Received {
     var numbers: [Int] = []
 }
 
-@Suite struct MailboxTests {
+@Suite(.timeLimit(.minutes(2))) struct MailboxTests {
     @Test func `messages arrive in the order in which they were posted`() async throws {
         let world = SimulatedWorld()
         let received = await world.first.own { _ in Received() }

@@ -3,7 +3,7 @@ import OmniwayTesting
 import OmniwayTransport
 import Testing
 
-@Suite struct DatagramTests {
+@Suite(.timeLimit(.minutes(2))) struct DatagramTests {
     let reports = Reports()
 
     @Test func `each peer is a link of its own and keeps its messages`() async throws {
