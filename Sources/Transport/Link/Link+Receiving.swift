@@ -2,6 +2,12 @@
 extension Link {
     /// For drivers: bytes have arrived.
     public func deliver(_ bytes: RawSpan, endOfMessage: Bool = false) {
+        deliverHere(bytes, endOfMessage: endOfMessage)
+    }
+
+    /// The same within its caller: a socket's bytes come this way.
+    @inline(__always)
+    private func deliverHere(_ bytes: RawSpan, endOfMessage: Bool) {
         guard state == .open else { return }
         heard()
         if !flags.isDisjoint(with: [.keepsMessages, .pausedDriver]) || !unread.isEmpty {
@@ -26,7 +32,7 @@ extension Link {
     func deliverInbound(_ count: Int, _ loop: Loop) {
         // Safe because the buffer has `count` bytes at its start, and room for `headroom` before it.
         if unread.isEmpty {
-            deliver(unsafe RawSpan(_unsafeStart: loop.inbound.start, byteCount: count))
+            deliverHere(unsafe RawSpan(_unsafeStart: loop.inbound.start, byteCount: count), endOfMessage: false)
         } else {
             deliverBehindUnread(count)
         }

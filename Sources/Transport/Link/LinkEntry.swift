@@ -44,20 +44,30 @@ struct LinkEntry: BitwiseCopyable {
     // Safe because nobody sees an entry before it is settled.
     var link: Link { unsafe reference.unsafelyUnwrapped.link }
 
+    /// Nobody lives here any more when the slot was only waiting to be flushed.
+    @inline(__always)
+    func with(_ body: (Link) -> Void) { reference?.with(body) }
+
     @inline(__always)
     func deliverInbound(_ count: Int, _ loop: Loop) {
         unsafe reference.unsafelyUnwrapped.with { $0.deliverInbound(count, loop) }
     }
 
     @inline(__always)
-    mutating func flush(on loop: Loop) {
-        flags.remove(.dirty)
-        let isPlain = flags == .plain
-        reference?.with { isPlain ? $0.sendBytes(on: loop) : $0.flush() }
-    }
+    var isHigh: Bool { queue.count > Int(highMark) }
 }
 
 typealias LinkTable = SlotTable<LinkEntry>
+
+extension LinkTable.Handle {
+    /// Sends what is queued. Through the handle, piece by piece: the link changes its own entry meanwhile.
+    @inline(__always)
+    func flush(on loop: Loop) {
+        let flags = payload.flags.subtracting(.dirty)
+        payload.flags = flags
+        payload.with { flags == .plain ? $0.sendBytes(on: loop) : $0.flush() }
+    }
+}
 
 /// A link without its reference counts, which cost more than a frame does. Only for those whom the loop tells of the
 /// link's end: the loop's table holds a link until the end of the turn in which it was closed.

@@ -4,8 +4,8 @@ public import OmniwayTelemetry
 import Synchronization
 
 /// Everything one thread owns: its links, timers, mailboxes and buffers. Not `Sendable`: whoever holds a `Loop` is on
-/// it.
-/// Other threads hold its `EventLoop`.
+/// it,
+/// and other threads hold its `EventLoop`.
 @safe
 public final class Loop {
     public let index: Int
@@ -96,8 +96,7 @@ public final class Loop {
 
     // MARK: One turn
 
-    /// Waits for input if nothing else is to be done, and calls everybody whom it concerns. True when anything
-    /// happened.
+    /// Waits for input if nothing else is to be done, and calls whom it concerns. True when anything happened.
     func poll(mayWait: Bool) -> Bool {
         var events = 0
         if let poller {
@@ -133,7 +132,7 @@ public final class Loop {
 
     private func deliverMail() -> Bool {
         let ready = executor.takeMail()
-        for index in ready { mailSlots[index]?.deliver() }
+        for index in ready where index < mailSlots.count { mailSlots[index]?.deliver() }
         return !ready.isEmpty
     }
 
@@ -156,8 +155,7 @@ public final class Loop {
     /// True when there was anything to do.
     @discardableResult
     func settle() -> Bool {
-        // What a round's callbacks write, close or stage belongs to the next; a writer that never stops waits for a
-        // turn.
+        // What a round's callbacks write, close or stage belongs to the next; who never stops writing waits for a turn.
         var rounds = 0
         var wasBusy = true
         while wasBusy, rounds < Self.roundsPerTurn {
@@ -192,7 +190,7 @@ public final class Loop {
         unsafe swap(&dirty, &flushing)
         dirtyCount = 0
         // Safe because a slot is in a list once at most.
-        for index in 0..<count { unsafe links.at(flushing[index]).payload.flush(on: self) }
+        for index in 0..<count { unsafe links.at(flushing[index]).flush(on: self) }
     }
 
     // MARK: Links
@@ -205,23 +203,22 @@ public final class Loop {
             counters.lateWrites.add(1)
             return false
         }
-        append(bytes, to: &slot.payload, slot: id.slotID.slot)
+        let flags = slot.payload.flags
+        guard flags.contains(.plain) else {
+            slot.payload.link.writePart(bytes, endOfMessage: true)
+            return true
+        }
+        slot.payload.queue.append(bytes, pool: pool)
+        if !flags.contains(.dirty) { addDirty(slot) }
+        if slot.payload.isHigh { slot.payload.link.queueIsHigh() }
         return true
     }
 
     @inline(__always)
-    private func append(_ bytes: RawSpan, to entry: inout LinkEntry, slot: UInt32) {
-        guard entry.flags.contains(.plain) else {
-            entry.link.writePart(bytes, endOfMessage: true)
-            return
-        }
-        entry.queue.append(bytes, pool: pool)
-        if !entry.flags.contains(.dirty) {
-            entry.flags.insert(.dirty)
-            unsafe dirty[dirtyCount] = slot
-            dirtyCount += 1
-        }
-        if entry.queue.count > Int(entry.highMark) { entry.link.queueIsHigh() }
+    private func addDirty(_ slot: LinkTable.Handle) {
+        slot.payload.flags.insert(.dirty)
+        unsafe dirty[dirtyCount] = slot.id.slot  // Safe because each slot is in the list once at most.
+        dirtyCount += 1
     }
 
     /// The link, unless it has been closed or detached.
@@ -235,10 +232,7 @@ public final class Loop {
     public func forEachLink(_ body: (Link) -> Void) { links.forEach { _, entry in body(entry.link) } }
 
     func markDirty(_ id: LinkID) {
-        guard let slot = links.find(id.slotID), !slot.payload.flags.contains(.dirty) else { return }
-        slot.payload.flags.insert(.dirty)
-        unsafe dirty[dirtyCount] = id.slotID.slot
-        dirtyCount += 1
+        if let slot = links.find(id.slotID), !slot.payload.flags.contains(.dirty) { addDirty(slot) }
     }
 
     func willTellClosed(_ link: Link) {

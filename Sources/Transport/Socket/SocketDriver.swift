@@ -86,6 +86,7 @@ final class SocketDriver: PollSource, LinkDriver {
     }
 
     /// One read a turn: the buffer is shared, and so is the loop.
+    @inline(__always)
     private func read(_ loop: Loop) {
         let count = unsafe recv(descriptor, loop.inbound.start, InboundBuffer.size, 0)
         if count > 0 {
