@@ -25,7 +25,6 @@ struct TimerQueue {
     private var heap: [UInt32] = []
     private var nextOrder: UInt64 = 0
 
-    var count: Int { heap.count }
     var nextDeadline: Moment? { heap.first.map { entries[Int($0)].deadline } }
 
     mutating func insert(_ target: any TimerTarget, token: UInt64, at deadline: Moment) -> TimerID {

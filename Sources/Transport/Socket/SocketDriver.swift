@@ -1,5 +1,4 @@
 import Glibc
-import OmniwayTelemetry
 
 /// A stream socket below a link.
 final class SocketDriver: PollSource, LinkDriver {
