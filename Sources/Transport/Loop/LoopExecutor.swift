@@ -119,10 +119,10 @@ public final class LoopExecutor: SerialExecutor {
     // MARK: On the loop's thread
 
     /// One plain load. True until `runJobs` and `takeMail` have found nothing more.
-    @inline(__always) var mayHaveWork: Bool { hasWork.load(ordering: .acquiring) }
+    @inline(__always) var mayHaveWork: Bool { hasWork.load(ordering: .sequentiallyConsistent) }
     var isStopping: Bool { stopRequested.load(ordering: .acquiring) }
 
-    /// The loop's thread is about to end; from now on whoever enqueues a job runs it.
+    /// The loop's thread is about to end; from now on helpers run what is enqueued.
     func endThread() {
         inbox.withLock { $0.thread = .ended }
         csystem_set_current_loop(nil)
@@ -130,11 +130,11 @@ public final class LoopExecutor: SerialExecutor {
 
     /// After the wake descriptor became readable: the next post wakes again.
     func wakeSeen() {
-        // First, so that a post after the read writes again; an order between this and `hasWork` is what wakes depend
-        // on.
-        _ = isWoken.exchange(false, ordering: .sequentiallyConsistent)
         var count: UInt64 = 0
         _ = unsafe read(wakeDescriptor, &count, 8)
+        // After the read: it would take the write of a post in between, and leave a loop that nobody wakes any more.
+        // A post in between writes nothing now, and is found by `mayHaveWork`, which is asked after this.
+        _ = isWoken.exchange(false, ordering: .sequentiallyConsistent)
     }
 
     /// Runs the Swift jobs that wait now; false when there were none.

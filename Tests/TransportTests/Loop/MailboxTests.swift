@@ -32,6 +32,23 @@ private final class Received {
         await received.run { _, received in #expect(received.numbers == [1, 2, 4]) }
     }
 
+    /// Each round ends with the loop asleep, so a wake-up that gets lost in any of them is one too many.
+    @Test func `a loop that falls asleep again and again is woken every time`() async throws {
+        let loop = EventLoop()
+        let received = await loop.own { _ in Received() }
+        let (arrivals, note) = AsyncStream.makeStream(of: Int.self)
+        let mailbox = await received.run { loop, _ in loop.mailbox(of: Int.self) { note.yield($0) } }
+        var arrived = arrivals.makeAsyncIterator()
+        for round in 0..<5000 {
+            async let first = mailbox.post(round)
+            async let second = mailbox.post(round)
+            async let third = mailbox.post(round)
+            #expect(await (first, second, third) == (true, true, true))
+            for _ in 0..<3 { #expect(await arrived.next() == round) }
+        }
+        await loop.shutdown()
+    }
+
     @Test func `a sleeping loop is woken by many threads at once and misses nothing`() async throws {
         let loop = EventLoop()
         let received = await loop.own { _ in Received() }
