@@ -28,10 +28,17 @@ let package = Package(
     ],
     targets: [
         .target(name: "CSystem", path: "Sources/CSystem"),
-        library("Wire"),
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl",
+            providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+        .systemLibrary(
+            name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+        library("Crypto", ["COpenSSL", "CZlib"]),
+        library("Wire", ["OmniwayCrypto"]),
         library("Telemetry"),
         library("Arguments"),
-        library("Transport", ["CSystem", "OmniwayWire", "OmniwayTelemetry"]),
+        library("Transport", ["CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry"]),
         .target(
             name: "Omniway", dependencies: ["OmniwayTransport", "OmniwayTelemetry"], path: "Sources/Omniway",
             swiftSettings: strict),
@@ -42,6 +49,7 @@ let package = Package(
 
         tests("Arguments", ["OmniwayArguments"]),
         tests("Telemetry", ["OmniwayTelemetry"]),
+        tests("Crypto", ["OmniwayCrypto"]),
         tests("Wire", ["OmniwayWire", "OmniwayTesting"]),
         tests("Command", ["OmniwayCommand", "EchoExample", "OmniwayTransport", "OmniwayTesting"]),
         tests("Document", []),

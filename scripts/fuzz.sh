@@ -18,7 +18,11 @@ export SWIFT_BACKTRACE=enable=no # Swift's crash handler would hang over a crash
 out=.build/fuzz
 mkdir -p "$out/corpus/$target"
 flags=(-O -g -swift-version 6 -package-name omniway -parse-as-library -enable-experimental-feature Lifetimes)
-swiftc "${flags[@]}" -sanitize=fuzzer,address -emit-module -emit-module-path "$out/OmniwayWire.swiftmodule" \
-    -module-name OmniwayWire -c -wmo Sources/Wire/*.swift -o "$out/OmniwayWire.o"
-swiftc "${flags[@]}" -sanitize=fuzzer,address -I "$out" "Tests/Fuzz/$target.swift" "$out/OmniwayWire.o" -o "$out/$target"
+flags+=(-sanitize=fuzzer,address -I "$out" -I Sources/COpenSSL -I Sources/CZlib)
+for folder in Crypto Wire; do
+    mapfile -t sources < <(find "Sources/$folder" -name '*.swift')
+    swiftc "${flags[@]}" -emit-module -emit-module-path "$out/Omniway$folder.swiftmodule" \
+        -module-name "Omniway$folder" -c -wmo "${sources[@]}" -o "$out/Omniway$folder.o"
+done
+swiftc "${flags[@]}" "Tests/Fuzz/$target.swift" "$out"/Omniway{Crypto,Wire}.o -lcrypto -lz -o "$out/$target"
 exec "$out/$target" "$out/corpus/$target" "$@"

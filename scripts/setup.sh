@@ -7,6 +7,7 @@ root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(
     binutils-gold                        # The linker that Swift prefers; where gold is still in binutils, that.
     gcc libc6-dev                        # Start files, libgcc and C headers, in the release's own version.
+    libssl-dev pkg-config zlib1g-dev     # TLS and compression, and where they are.
     libcurl4 libncurses6 libsqlite3-0    # Shared libraries of `swift` itself.
     libxml2-dev                          # The same; only the name of the -dev package is the same everywhere.
 )
