@@ -1,4 +1,5 @@
 import Glibc
+import OmniwayTelemetry
 
 /// Where links come from: a listening socket, TLS over another acceptor, the far side of a gateway.
 public protocol Acceptor: Sendable {
@@ -16,14 +17,21 @@ public protocol LinkIntake: AnyObject, SendableMetatype {
 public struct Listening: Sendable {
     /// Where it listens, with the port that the system chose when it was asked for port 0.
     public let address: SocketAddress
-    private let stopping: @Sendable () async -> Void
+    private let stopping: Stopping
 
     public init(address: SocketAddress, stop: @escaping @Sendable () async -> Void) {
-        (self.address, stopping) = (address, stop)
+        self.address = address
+        stopping = Stopping(stop)
     }
 
-    /// Accepts no more. Links that were accepted stay.
-    public func stop() async { await stopping() }
+    /// Accepts no more. Links that were accepted stay. A second call does nothing.
+    public func stop() async { await stopping.once() }
+
+    private final class Stopping: Sendable {
+        private let work: Lock<(@Sendable () async -> Void)?>
+        init(_ work: @escaping @Sendable () async -> Void) { self.work = Lock(work) }
+        func once() async { await work.withLock { exchange(&$0, with: nil) }?() }
+    }
 }
 
 /// How to ask for a link.

@@ -18,11 +18,14 @@ extension Link {
     }
 
     private func deliverSlowly(_ bytes: RawSpan, endOfMessage: Bool) {
-        if flags.contains(.keepsMessages), isReading, unread.isEmpty, unreadEnds.isEmpty {
+        if flags.contains(.keepsMessages), isReading, unread.isEmpty, unreadPieces.isEmpty {
             _ = handler.receive(bytes, endOfMessage: endOfMessage, from: self)
             return
         }
-        if flags.contains(.keepsMessages) { unreadEnds.append(endOfMessage ? bytes.byteCount : -bytes.byteCount - 1) }
+        if flags.contains(.keepsMessages) {
+            unreadPieces.append(
+                MessagePiece(count: bytes.byteCount, endsMessage: endOfMessage, kind: incomingKind))
+        }
         keep(bytes)
         if isReading { redeliver() }
     }
@@ -92,7 +95,7 @@ extension Link {
     /// A reading link waits for more of a piece, which has a limit. A paused one keeps what its driver had in hand;
     /// where the driver cannot be paused, that has the same limit.
     private func checkUnread() {
-        guard unread.count + 32 * unreadEnds.count > limits.unread else { return }
+        guard unread.count + 32 * unreadPieces.count > limits.unread else { return }
         if isReading, !flags.contains(.keepsMessages) {
             close(.unreadLimit.with("\(unread.count) bytes wait for the end of one piece"))
         } else if traits.pausing == .buffers {
@@ -123,16 +126,16 @@ extension Link {
 
     /// Pieces that came while reading was paused, one by one, as long as it is not paused again.
     private func redeliverMessages() {
-        while isReading, state == .open, !unreadEnds.isEmpty {
-            let end = unreadEnds.removeFirst()
-            let count = end < 0 ? -end - 1 : end
-            var piece: [UInt8] = []
-            unread.withBytes { piece.append(contentsOf: $0.extracting(first: count)) }
+        while isReading, state == .open, !unreadPieces.isEmpty {
+            let piece = unreadPieces.removeFirst()
+            var bytes: [UInt8] = []
+            unread.withBytes { bytes.append(contentsOf: $0.extracting(first: piece.count)) }
             var rest = unread
-            rest.drop(count, pool: loop.pool)
+            rest.drop(piece.count, pool: loop.pool)
             unread = rest
-            unsafe piece.withUnsafeBytes {
-                _ = unsafe handler.receive(RawSpan(_unsafeBytes: $0), endOfMessage: end >= 0, from: self)
+            incomingKind = piece.kind
+            unsafe bytes.withUnsafeBytes {
+                _ = unsafe handler.receive(RawSpan(_unsafeBytes: $0), endOfMessage: piece.endsMessage, from: self)
             }
         }
     }
@@ -141,7 +144,7 @@ extension Link {
         var queue = unread
         unread = ByteQueue()
         queue.clear(pool: loop.pool)
-        unreadEnds = []
+        unreadPieces = []
     }
 
     // MARK: Pausing
@@ -163,7 +166,7 @@ extension Link {
         guard state != .closed, isReading == flags.contains(.pausedDriver) else { return }
         if isReading {
             flags.remove(.pausedDriver)
-            if !unread.isEmpty || !unreadEnds.isEmpty || flags.contains(.owesFinished) {
+            if !unread.isEmpty || !unreadPieces.isEmpty || flags.contains(.owesFinished) {
                 flags.insert(.mustRedeliver)
                 owesMore()
             }

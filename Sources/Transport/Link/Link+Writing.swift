@@ -28,11 +28,11 @@ extension Link {
         if parts == nil {
             var parts = PartQueue()
             let owned = slot.payload.queue.count
-            if owned > 0 { parts.appendOwned(owned, endsMessage: false) }
+            if owned > 0 { parts.appendOwned(owned, endsMessage: false, outgoingKind) }
             self.parts = parts
             slot.payload.flags.remove(.plain)
         }
-        parts?.appendShared(shared)
+        parts?.appendShared(shared, outgoingKind)
         wasWritten()
     }
     private static let smallestShared = 4 << 10
@@ -49,7 +49,7 @@ extension Link {
     func writePart(_ bytes: RawSpan, endOfMessage: Bool) {
         guard mayWrite(bytes.byteCount, endOfMessage: endOfMessage) else { return }
         slot.payload.queue.append(bytes, pool: loop.pool)
-        parts?.appendOwned(bytes.byteCount, endsMessage: endOfMessage && traits.keepsMessages)
+        parts?.appendOwned(bytes.byteCount, endsMessage: endOfMessage && traits.keepsMessages, outgoingKind)
         wasWritten()
     }
 
@@ -157,6 +157,7 @@ extension Link {
     private func sendParts() {
         while let part = nextPart {
             flags.insert(.sending)
+            sendingKind = part.kind
             let taken = send(part)
             guard stillOpenAfterSend() else { return }
             if taken > 0 {

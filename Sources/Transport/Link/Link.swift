@@ -18,8 +18,8 @@ public final class Link {
 
     let driver: any LinkDriver
     var unread = ByteQueue()
-    /// On a link that keeps messages, the lengths of unread pieces; of one that does not end its message, -length - 1.
-    var unreadEnds: [Int] = []
+    /// On a link that keeps messages, how the unread bytes are cut.
+    var unreadPieces: [MessagePiece] = []
     /// The bytes in the handler's hands, so that a link detached meanwhile can take the rest along.
     var chunk = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     var flags: Flags = []
@@ -53,6 +53,12 @@ public final class Link {
         static let hasEnded = Flags(rawValue: 1024)
         /// The driver has bytes of the queue in its hands.
         static let sending = Flags(rawValue: 2048)
+        /// Other links live on this one.
+        static let carries = Flags(rawValue: 4096)
+        /// Messages are text: what is written, what the driver is given to send, what the handler receives.
+        static let writesText = Flags(rawValue: 8192)
+        static let sendsText = Flags(rawValue: 16384)
+        static let receivesText = Flags(rawValue: 32768)
     }
 
     /// A link whose driver will call `opened`. Nil when the loop has no slot for another.
@@ -89,10 +95,12 @@ public final class Link {
     ) -> Link? {
         let link = Link(on: carrier.loop, traits: traits, limits: carrier.limits, driver: driver, handler: handler)
         if link == nil { carrier.close(.tooManyLinks) }
+        carrier.flags.insert(.carries)
         return link
     }
 
     public var id: LinkID { currentID }
+    var keepsMessages: Bool { flags.contains(.keepsMessages) }
     public var traits: LinkTraits { currentTraits }
     /// Connecting and open links take writes; later ones are counted and dropped.
     public var state: State { currentState }

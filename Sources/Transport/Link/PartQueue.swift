@@ -17,6 +17,7 @@ struct PartQueue {
         var shared: SharedBytes?
         /// Nothing may be added, and the driver hears of the end.
         var endsMessage: Bool
+        let kind: MessageKind
     }
 
     private var parts: [Part] = []
@@ -35,17 +36,17 @@ struct PartQueue {
     var isEmpty: Bool { head == parts.count }
     var first: Part? { isEmpty ? nil : parts[head] }
 
-    mutating func appendOwned(_ count: Int, endsMessage: Bool) {
+    mutating func appendOwned(_ count: Int, endsMessage: Bool, _ kind: MessageKind) {
         if let last = parts.indices.last, last >= head, parts[last].shared == nil, !parts[last].endsMessage {
             parts[last].count += count
             parts[last].endsMessage = endsMessage
         } else {
-            parts.append(Part(count: count, shared: nil, endsMessage: endsMessage))
+            parts.append(Part(count: count, shared: nil, endsMessage: endsMessage, kind: kind))
         }
     }
 
-    mutating func appendShared(_ bytes: SharedBytes) {
-        parts.append(Part(count: bytes.count, shared: bytes, endsMessage: true))
+    mutating func appendShared(_ bytes: SharedBytes, _ kind: MessageKind) {
+        parts.append(Part(count: bytes.count, shared: bytes, endsMessage: true, kind: kind))
         sharedCount += bytes.count
     }
 

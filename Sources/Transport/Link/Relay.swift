@@ -55,6 +55,7 @@ private final class RelayEnd: LinkHandler {
 
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
         received &+= UInt64(bytes.byteCount)
+        if link.keepsMessages { other.outgoingKind = link.incomingKind }
         other.write(bytes, endOfMessage: endOfMessage)
         // An unreliable link drops what does not fit; holding its feeder back would only delay what is dropped anyway.
         if other.isFull, other.traits.isReliable { other.holdBack(link) }

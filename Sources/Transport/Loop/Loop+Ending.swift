@@ -3,6 +3,8 @@ extension Loop {
     /// Closes everything, lets what was written leave within `patience`, and lets go of all that lives here.
     func end(patience: Duration = .seconds(1)) {
         if isEnding { return }
+        // Those above first: their last words go through the links that carry them.
+        links.forEach { _, entry in if !entry.link.flags.contains(.carries) { entry.link.close(.shutdown) } }
         links.forEach { _, entry in entry.link.close(.shutdown) }
         settle()
         let deadline = clock.now + patience

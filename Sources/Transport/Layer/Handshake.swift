@@ -1,0 +1,75 @@
+import OmniwayTelemetry
+
+/// What peers may cost before they have said who they are. Copies share their counts.
+public struct HandshakeLimits: Sendable {
+    /// How long one handshake may take.
+    public var deadline: Duration
+    let counts: ConnectionLimits
+
+    /// How many may be under way at once, in all and from one address.
+    public init(deadline: Duration = .seconds(10), total: Int = 10_000, perAddress: Int = 1_000) {
+        self.deadline = deadline
+        counts = ConnectionLimits(total: total, perAddress: perAddress)
+    }
+
+    /// How many are under way.
+    public var count: Int { counts.count }
+}
+
+/// A handshake under way. On the side that accepts it has a deadline, and a place among the limits for as long as it
+/// lives.
+struct Handshake {
+    let intake: (any LinkIntake)?
+    private let layer: String
+    private var admission: Admission?
+    private var deadline: TimerID?
+
+    /// Nil when there is no room for another; the carrier is closed then.
+    init?(over carrier: Link, layer: String, _ limits: HandshakeLimits, for intake: any LinkIntake) {
+        (self.layer, self.intake) = (layer, intake)
+        switch limits.counts.enter(carrier.traits.peer.host) {
+        case .success(let admission): self.admission = admission
+        case .failure(let refusal):
+            Self.count(.refused, of: layer, on: carrier.loop)
+            carrier.close(.tooManyHandshakes.with("\(refusal.reason.name), at the \(layer) handshake"))
+            return nil
+        }
+        deadline = carrier.loop.after(limits.deadline, HandshakeDeadline(carrier, layer: layer))
+    }
+
+    /// On the side that dials, where the dialling's deadline covers all.
+    init(layer: String) { (self.layer, intake) = (layer, nil) }
+
+    enum Outcome: String { case done, failed, timeout, refused }
+
+    func end(_ outcome: Outcome, on loop: Loop) {
+        if let deadline { loop.cancel(deadline) }
+        Self.count(outcome, of: layer, on: loop)
+    }
+
+    private static func count(_ outcome: Outcome, of layer: String, on loop: Loop) {
+        loop.meters.counter(
+            "omniway_handshakes_total", "Handshakes that ended, by protocol and outcome.",
+            labels: [("layer", layer), ("outcome", outcome.rawValue)]
+        ).add(1)
+    }
+}
+
+private final class HandshakeDeadline: TimerTarget {
+    private let carrier: LinkID
+    private let layer: String
+    init(_ carrier: Link, layer: String) { (self.carrier, self.layer) = (carrier.id, layer) }
+
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        loop.link(carrier)?.close(.handshakeTimeout.with("the \(layer) handshake was not done in time"))
+    }
+}
+
+extension CloseReason {
+    /// The peer has not said in time who it is.
+    public static let handshakeTimeout = CloseReason("handshake-timeout", sendsTheRest: false)
+    /// The peer said something that is no beginning of the protocol, or left.
+    public static let handshakeFailed = CloseReason("handshake-failed")
+    /// As many handshakes are under way as there may be, in all or from the peer's address.
+    public static let tooManyHandshakes = CloseReason("too-many-handshakes", sendsTheRest: false)
+}
