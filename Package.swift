@@ -48,14 +48,14 @@ let package = Package(
         library("Testing", ["OmniwayTransport"]),
 
         tests("Arguments", ["OmniwayArguments"]),
-        tests("Telemetry", ["OmniwayTelemetry"]),
+        tests("Telemetry", ["OmniwayTelemetry", "OmniwayTransport", "OmniwayTesting"]),
         tests("Crypto", ["OmniwayCrypto"]),
         tests("Wire", ["OmniwayWire", "OmniwayTesting"]),
         tests("Command", ["OmniwayCommand", "EchoExample", "OmniwayTransport", "OmniwayTesting"]),
         tests("Document", []),
         .testTarget(
             name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),
-        tests("Transport", ["OmniwayTransport", "OmniwayTesting", "OmniwayTelemetry"]),
+        tests("Transport", ["OmniwayTransport", "OmniwayCrypto", "OmniwayTesting", "OmniwayTelemetry"]),
 
         // As an application would be built: none of the settings above.
         .executableTarget(name: "EchoExample", dependencies: ["Omniway"], path: "Examples/echo"),

@@ -1,4 +1,4 @@
-// OpenSSL 3, and functions for those of its macros that Swift does not import.
+// OpenSSL 3, and functions and constants for those of its macros that Swift does not import.
 #pragma once
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -7,3 +7,61 @@
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+
+// What every TLS context is: no renegotiation, and the server's order of ciphers unless the client prefers ChaCha20.
+static const uint64_t omniway_tls_options =
+    SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA;
+
+// How names are printed: on one line, with what is not ASCII as it is.
+static const unsigned long omniway_name_flags = XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB;
+
+static inline void omniway_ctx_set_modes(SSL_CTX *ctx) {
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
+}
+
+static inline int omniway_ctx_set_min_version(SSL_CTX *ctx, int version) {
+    return SSL_CTX_set_min_proto_version(ctx, version);
+}
+
+static inline int omniway_ctx_add_chain(SSL_CTX *ctx, X509 *certificate) {
+    return SSL_CTX_add1_chain_cert(ctx, certificate);
+}
+
+static inline void omniway_clear_chain(SSL *ssl) {
+    SSL_clear_chain_certs(ssl);
+}
+
+static inline int omniway_add_chain(SSL *ssl, X509 *certificate) {
+    return SSL_add1_chain_cert(ssl, certificate);
+}
+
+static inline void omniway_ctx_set_session_cache(SSL_CTX *ctx, long mode) {
+    SSL_CTX_set_session_cache_mode(ctx, mode);
+}
+
+static inline int omniway_ctx_set_ticket_keys(SSL_CTX *ctx, const unsigned char *keys, size_t count) {
+    return SSL_CTX_set_tlsext_ticket_keys(ctx, (void *)keys, count);
+}
+
+static inline void omniway_ctx_on_server_name(SSL_CTX *ctx, int (*callback)(SSL *, int *, void *), void *argument) {
+    SSL_CTX_set_tlsext_servername_callback(ctx, callback);
+    SSL_CTX_set_tlsext_servername_arg(ctx, argument);
+}
+
+static inline int omniway_set_server_name(SSL *ssl, const char *name) {
+    return SSL_set_tlsext_host_name(ssl, name);
+}
+
+static inline void omniway_bio_wants_more(BIO *bio) {
+    BIO_clear_retry_flags(bio);
+    BIO_set_retry_read(bio);
+}
+
+static inline void omniway_bio_is_fine(BIO *bio) {
+    BIO_clear_retry_flags(bio);
+}
+
+static inline EVP_PKEY *omniway_new_p256_key(void) {
+    return EVP_EC_gen("P-256");
+}

@@ -2,7 +2,7 @@ public import OmniwayTransport
 
 /// A handler that writes down what happens to its link.
 public final class Recorder: LinkHandler {
-    public enum Event: Equatable {
+    public enum Event: Equatable, Sendable {
         case opened, writable, finished
         case message([UInt8])
         case closed(CloseReason)

@@ -57,6 +57,8 @@ private final class FaultyDriver: LinkDriver, LinkHandler {
     private var down = Lane()
     private var up = Lane()
     private var bytesUntilCut: Int?
+    /// The carrier has ended, the link has not yet.
+    private var endsWith: CloseReason?
 
     init(_ faults: SeededNetwork.Faults, _ random: SeededRandom, _ loop: Loop) {
         (self.faults, self.random, self.loop) = (faults, random, loop)
@@ -114,6 +116,12 @@ private final class FaultyDriver: LinkDriver, LinkHandler {
 
     func closed(_ carrier: Link, _ reason: CloseReason) {
         self.carrier = nil
+        endsWith = reason
+        // What is still under way arrives before a clean end.
+        if !reason.sendsTheRest || up.pieces.isEmpty { end(reason) }
+    }
+
+    private func end(_ reason: CloseReason) {
         link?.ended(reason)
         link = nil
     }
@@ -174,6 +182,7 @@ private final class FaultyDriver: LinkDriver, LinkHandler {
             if up.queued < Lane.limit { carrier?.resumeReading() }
         }
         if up.hasEnded, up.pieces.isEmpty { link?.peerFinished() }
+        if let endsWith, up.pieces.isEmpty { end(endsWith) }
     }
 
     private func counts(_ count: Int) -> Bool {
@@ -184,8 +193,7 @@ private final class FaultyDriver: LinkDriver, LinkHandler {
 
     private func cut() {
         carrier?.close(.reset.with("cut by the network"))
-        link?.ended(.reset.with("cut by the network"))
-        link = nil
+        end(.reset.with("cut by the network"))
     }
 }
 

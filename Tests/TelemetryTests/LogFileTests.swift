@@ -1,3 +1,4 @@
+import OmniwayTesting
 import Glibc
 import OmniwayTelemetry
 import Testing

@@ -1,0 +1,55 @@
+import OmniwayCrypto
+import OmniwayTelemetry
+
+/// TLS for links that are dialled, to one host.
+public struct TLSClient: DialerLayer {
+    public let layerName = "tls"
+    /// Whom the certificate must name: a host name or an address.
+    public let host: String
+    private let source: TLSContextSource
+    private let pins: TLSPins?
+    private let sessions = TLSSessions()
+
+    /// `protocols` are those of ALPN, the preferred one first. Files are read at once, and again when they change.
+    public init(
+        host: String, trust: TLSTrust = .system, identity: TLSIdentity? = nil, protocols: [String] = [],
+        minimum: TLSVersion = .v12
+    ) throws(TLSError) {
+        self.host = host
+        if case .pins(let pins) = trust.kind { self.pins = pins } else { pins = nil }
+        let settings = TLSContext.Settings(protocols: protocols, minimum: minimum)
+        source = try TLSContextSource(files: (identity?.files ?? []) + trust.files) { () throws(TLSError) in
+            try .client(settings, identity: identity?.load(), trust: trust)
+        }
+    }
+
+    public func dialingDriver(on loop: Loop) -> LayerDriver { TLSDriver(source, .client(self)) }
+
+    func prepare(_ engine: TLSEngine) {
+        engine.expectHost()
+        let (pins, host, sessions) = (pins, host, sessions)
+        if let pins { engine.objectionToCertificate = { pins.objection(to: TLSFingerprint($0), of: host) } }
+        engine.keep = { sessions.keep($0) }
+        if let session = sessions.take() { engine.resume(session) }
+    }
+
+    /// The handshake has succeeded; what still speaks against the peer.
+    func lastObjection(to info: TLSInfo?) -> String? {
+        guard let pins, let fingerprint = info?.peer?.fingerprint else { return nil }
+        return pins.confirm(fingerprint, of: host) ? nil : pins.objection(to: fingerprint, of: host)
+    }
+}
+
+/// Sessions that a server has offered to resume. Each is used once, as TLS 1.3 recommends.
+final class TLSSessions: Sendable {
+    private let kept = Lock<[TLSSession]>([])
+    private static let most = 4
+
+    func keep(_ session: TLSSession) {
+        kept.withLock { kept in
+            if kept.count == Self.most { kept.removeFirst() }
+            kept.append(session)
+        }
+    }
+    func take() -> TLSSession? { kept.withLock { $0.popLast() } }
+}

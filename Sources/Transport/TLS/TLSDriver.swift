@@ -1,0 +1,126 @@
+import OmniwayTelemetry
+
+/// TLS between a carrier, which has the encrypted bytes, and the link above, which has the plain ones.
+final class TLSDriver: LayerDriver {
+    private let source: TLSContextSource
+    private let side: Side
+    private var engine: TLSEngine?
+    private(set) var info: TLSInfo?
+
+    enum Side {
+        case server
+        case client(TLSClient)
+
+        var host: String { if case .client(let client) = self { client.host } else { "" } }
+    }
+
+    init(_ source: TLSContextSource, _ side: Side) { (self.source, self.side) = (source, side) }
+
+    // MARK: Handshake
+
+    override func begin(over carrier: Link) {
+        guard source.isDue(carrier.loop.now) else { return start(over: carrier) }
+        // Files may have changed. Looking blocks, so the handshake waits for a helper.
+        carrier.pauseReading()
+        let source = source
+        carrier.loop.offLoop({ source.refresh() }) { _ in
+            guard let carrier = self.carrier, carrier.state == .open else { return }
+            carrier.resumeReading()
+            self.start(over: carrier)
+        }
+    }
+
+    private func start(over carrier: Link) {
+        var isServer = true
+        if case .client = side { isServer = false }
+        guard let engine = TLSEngine(source.context, host: side.host, isServer: isServer, carrier: carrier) else {
+            return fail(.systemError.with("out of memory for TLS"))
+        }
+        self.engine = engine
+        if case .client(let client) = side {
+            client.prepare(engine)
+            advance(engine)
+        }
+    }
+
+    private func advance(_ engine: TLSEngine) {
+        switch engine.handshake() {
+        case .needsMore: break
+        case .done: succeed(engine)
+        case .ended: fail(.handshakeFailed.with("the peer ended TLS within its handshake"))
+        case .failed(let reason): fail(reason)
+        }
+    }
+
+    private func succeed(_ engine: TLSEngine) {
+        info = engine.info
+        if case .client(let client) = side, let objection = client.lastObjection(to: info) {
+            return fail(.certificateRefused.with(objection))
+        }
+        complete()
+    }
+
+    // MARK: Upwards
+
+    override func receive(_ bytes: RawSpan, endOfMessage: Bool, from carrier: Link) -> Int {
+        guard let engine else { return 0 }
+        return engine.feed(bytes) {
+            if !engine.isOpen { advance(engine) }
+            if engine.isOpen { deliver(engine) }
+        }
+    }
+
+    /// Hands up what can be decrypted, a good piece at a time.
+    private func deliver(_ engine: TLSEngine) {
+        guard let loop = carrier?.loop else { return }
+        let block = unsafe loop.pool.take(Self.pieceSize)
+        defer { unsafe loop.pool.give(block, size: Self.pieceSize) }
+        var step = TLSEngine.Step.done
+        while step == .done, let link, link.isReading, link.state == .open {
+            let count: Int
+            (count, step) = unsafe engine.read(into: UnsafeMutableRawBufferPointer(start: block, count: Self.pieceSize))
+            if count > 0 { unsafe link.deliver(RawSpan(_unsafeStart: block, byteCount: count)) }
+        }
+        switch step {
+        case .done, .needsMore: break
+        case .ended: link?.peerFinished()
+        case .failed(let reason): fail(reason)
+        }
+    }
+    private static let pieceSize = 64 << 10
+
+    /// What OpenSSL had read of a paused link is not in the carrier's hands any more, so nobody would bring it.
+    override func setReading(_ isReading: Bool, for link: Link) {
+        super.setReading(isReading, for: link)
+        if isReading, engine?.hasPending == true { link.loop.after(.zero, self) }
+    }
+
+    override func finished(_ carrier: Link) {
+        guard let engine, engine.isOpen else { return super.finished(carrier) }
+        // After the end of TLS this is the end that was announced; the link has been told.
+        if link?.peerHasFinished != true { fail(.truncated.with("the peer left without ending TLS")) }
+    }
+
+    // MARK: Downwards
+
+    override func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int { engine?.write(bytes) ?? 0 }
+
+    override func finish(_ link: Link) {
+        engine?.sayEnd()
+        carrier?.finish()
+    }
+
+    override func sayGoodbye(_ reason: CloseReason, rest: RawSpan, over carrier: Link) {
+        guard reason.sendsTheRest, let engine else { return }
+        _ = engine.write(rest, evenIfFull: true)
+        engine.sayEnd()
+    }
+
+    override func ended() { engine = nil }
+}
+
+extension TLSDriver: TimerTarget {
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        if let engine, engine.isOpen { deliver(engine) }
+    }
+}

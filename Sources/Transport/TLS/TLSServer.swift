@@ -1,0 +1,41 @@
+import OmniwayCrypto
+
+/// TLS for links that are accepted.
+public struct TLSServer: AcceptorLayer {
+    public let layerName = "tls"
+    public var handshakes: HandshakeLimits
+    private let source: TLSContextSource
+
+    /// The first identity is for clients that name no server, or one that nobody has. `protocols` are ALPN's, the
+    /// preferred one first. Files are read at once, and again when they change; what is wrong with them then is logged,
+    /// and the old ones serve on.
+    public init(
+        _ identities: TLSIdentity..., protocols: [String] = [], clients: TLSClientCertificates = .ignored,
+        minimum: TLSVersion = .v12, handshakes: HandshakeLimits = HandshakeLimits()
+    ) throws(TLSError) {
+        self.handshakes = handshakes
+        let settings = TLSContext.Settings(protocols: protocols, minimum: minimum)
+        // The same for all contexts, so that sessions outlive a new certificate.
+        let keys = SecretBytes.random(80)
+        source = try TLSContextSource(files: identities.flatMap(\.files) + (clients.trust?.files ?? [])) {
+            () throws(TLSError) in
+            var loaded: [LoadedIdentity] = []
+            for identity in identities { loaded.append(try identity.load()) }
+            return try .server(settings, identities: loaded, clients: clients, ticketKeys: keys)
+        }
+    }
+
+    public func acceptingDriver(on loop: Loop) -> LayerDriver { TLSDriver(source, .server) }
+}
+
+/// Whether clients show certificates too.
+public struct TLSClientCertificates: Sendable {
+    let trust: TLSTrust?
+    let mustShow: Bool
+
+    public static let ignored = TLSClientCertificates(trust: nil, mustShow: false)
+    /// A client may show one. One that is not trusted is refused.
+    public static func requested(_ trust: TLSTrust) -> TLSClientCertificates { .init(trust: trust, mustShow: false) }
+    /// A client must show one that is trusted.
+    public static func required(_ trust: TLSTrust) -> TLSClientCertificates { .init(trust: trust, mustShow: true) }
+}
