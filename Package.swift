@@ -55,7 +55,7 @@ let package = Package(
         tests("Document", []),
         .testTarget(
             name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),
-        tests("Transport", ["OmniwayTransport", "OmniwayCrypto", "OmniwayTesting", "OmniwayTelemetry"]),
+        tests("Transport", ["OmniwayTransport", "OmniwayWire", "OmniwayCrypto", "OmniwayTesting", "OmniwayTelemetry"]),
 
         // As an application would be built: none of the settings above.
         .executableTarget(name: "EchoExample", dependencies: ["Omniway"], path: "Examples/echo"),

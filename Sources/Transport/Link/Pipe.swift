@@ -92,7 +92,7 @@ final class PipeHub {
 
 /// One end of a pipe: a link without a network. At most one batch is under way in each direction, so an end holds
 /// `window` bytes at most, and the next batch is everything that was written meanwhile.
-final class PipeDriver: LinkDriver {
+final class PipeDriver: CountedDriver {
     static let window = 256 << 10
 
     private let hub: PipeHub
@@ -106,6 +106,7 @@ final class PipeDriver: LinkDriver {
     private var owesTaken = false
     private var isReading = true
     private var closedBy: CloseReason?
+    private var admission: Admission?
 
     init(_ hub: PipeHub) { self.hub = hub }
 
@@ -154,6 +155,11 @@ final class PipeDriver: LinkDriver {
     func peerTook(_ link: Link) {
         isUnderWay = false
         if staged.isEmpty { link.sendable() } else { stage() }
+    }
+
+    func hold(_ another: Admission) {
+        another.hold(admission)
+        admission = another
     }
 
     func close(_ reason: CloseReason, rest: RawSpan, for link: Link) {

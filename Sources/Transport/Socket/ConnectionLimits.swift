@@ -45,8 +45,36 @@ final class Admission: Sendable {
     private let limits: ConnectionLimits
     private let host: SocketAddress
 
+    /// The same connection's place among other limits.
+    private let other: Lock<Admission?> = Lock(nil)
+
     fileprivate init(_ limits: ConnectionLimits, _ host: SocketAddress) { (self.limits, self.host) = (limits, host) }
+
+    /// Holds another place for as long as this one.
+    func hold(_ admission: Admission?) { other.withLock { $0 = admission } }
     deinit { limits.leave(host) }
+}
+
+/// A driver whose connection is counted in for as long as it is open below.
+protocol CountedDriver: LinkDriver {
+    func hold(_ admission: Admission)
+}
+
+extension ConnectionLimits {
+    /// Counts in a connection that is open already. Without room for it the link is closed.
+    func admit(_ link: Link) -> Bool {
+        guard let driver = link.driver as? any CountedDriver else {
+            link.close(.refused.with("only connections can be counted, not what lives on them"))
+            return false
+        }
+        switch enter(link.traits.peer.host) {
+        case .success(let admission): driver.hold(admission)
+        case .failure(let refusal):
+            link.loop.counters.refusedConnection(refusal.reason)
+            link.close(refusal.reason)
+        }
+        return link.state != .closed
+    }
 }
 
 extension CloseReason {

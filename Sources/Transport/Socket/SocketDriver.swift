@@ -1,7 +1,7 @@
 import Glibc
 
 /// A stream socket below a link.
-final class SocketDriver: PollSource, LinkDriver {
+final class SocketDriver: PollSource, CountedDriver {
     private enum State { case idle, dialing, linked, lingering, released }
     private var state = State.idle
     private var link = LinkID.none
@@ -191,6 +191,11 @@ final class SocketDriver: PollSource, LinkDriver {
         link.loop.forget(self)
         state = .released
         return OwnedSocket(OwnedDescriptor(descriptor), admission: exchange(&admission, with: nil))
+    }
+
+    func hold(_ another: Admission) {
+        another.hold(admission)
+        admission = another
     }
 
     // MARK: Interest
