@@ -1,4 +1,5 @@
-/// What a proxy says in front of a connection: between whom it really is. Version 1 is a line of text, version 2 binary.
+/// What a proxy says in front of a connection: between whom it really is. Version 1 is a line of text, version 2 is
+/// binary.
 package enum ProxyHeader: Equatable, Sendable {
     /// The proxy speaks for itself, or does not know: the connection is between those who have it.
     case local
