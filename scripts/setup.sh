@@ -12,8 +12,10 @@ build_packages=(
     libxml2-dev                          # The same; only the name of the -dev package is the same everywhere.
 )
 
-# What the tests need besides. Nothing so far; a program that a test starts belongs here.
-test_packages=()
+# What the tests need besides: the programs that they start.
+test_packages=(
+    curl openssl # Talk to our servers, and serve our clients.
+)
 
 # What benchmarks need besides. Their load generators in C need only gcc and libc6-dev, from above.
 bench_packages=(
