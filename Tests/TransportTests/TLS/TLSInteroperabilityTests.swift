@@ -77,8 +77,8 @@ import Testing
         let server = try TLSServer(authority.identity("good"))
         let answer = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n"
         try await serve(server, answer: answer) { address, _, _ in
-            let curl =
-                "curl -sS --noproxy '*' https://localhost:\(address.port)/ --resolve localhost:\(address.port):127.0.0.1"
+            let place = "localhost:\(address.port)"
+            let curl = "curl -sS --noproxy '*' https://\(place)/ --resolve \(place):127.0.0.1"
             #expect(try await run("\(curl) --cacert \(authority.file("root.pem"))").contains("hello"))
             let refused = try await run("\(curl) 2>&1")
             #expect(refused.contains { $0.contains("unable to get local issuer certificate") }, "\(refused)")
