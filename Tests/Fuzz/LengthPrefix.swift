@@ -5,6 +5,9 @@ import OmniwayWire
 public func fuzzLengthPrefix(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     let bytes = unsafe Array(UnsafeBufferPointer(start: data, count: count))
     let whole = messages(in: bytes)
+    #if PLANTED_BUG
+        if whole.messages.count > 2, whole.messages[0].count == 3, whole.messages[1].isEmpty { fatalError("planted") }
+    #endif
     let cut = bytes.isEmpty ? 0 : Int(bytes[0]) % (bytes.count + 1)
     let first = messages(in: Array(bytes[..<cut]))
     let second = messages(in: Array(bytes[first.consumed...]))

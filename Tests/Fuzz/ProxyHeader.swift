@@ -6,6 +6,9 @@ import OmniwayWire
 public func fuzzProxyHeader(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     let bytes = unsafe Array(UnsafeBufferPointer(start: data, count: count))
     guard let (header, size) = decode(bytes) else { return 0 }
+    #if PLANTED_BUG
+        if case .proxied(.ipv6, .ipv6(_, _, port: 443)) = header { fatalError("planted") }
+    #endif
     precondition(decode(Array(bytes[..<size]))?.header == header, "it read beyond its end")
     precondition(decode(Array(bytes[..<(size - 1)])) == nil, "it is there before its last byte")
     let again = decode(header.binary)
