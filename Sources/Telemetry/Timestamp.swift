@@ -1,7 +1,7 @@
 import Glibc
 
 /// A moment of the wall clock, shown as `2025-11-21T06:45:20.123456Z`.
-struct Timestamp: Sendable {
+package struct Timestamp: Sendable {
     let seconds: Int
     let nanoseconds: Int
 
@@ -27,7 +27,7 @@ struct Timestamp: Sendable {
 
     /// The date of a day counted from 1970 on. Counted from 1 March of year 0, a leap day is the last of its year and
     /// the months repeat a pattern of five with 153 days.
-    private static func date(ofDay day: Int) -> (year: Int, month: Int, day: Int) {
+    package static func date(ofDay day: Int) -> (year: Int, month: Int, day: Int) {
         let (era, dayOfEra) = (day + 719_468).quotientAndRemainder(dividingBy: 146_097)  // 400 years each.
         let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
         let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)

@@ -35,6 +35,9 @@ struct HTTPBodyDecoder {
             }
     }
 
+    /// No bytes belong to it.
+    var isEmpty: Bool { if case .fixed(0) = state { true } else { false } }
+
     /// A body of this kind is over when the connection is.
     var endsWithConnection: Bool { if case .untilTheEnd = state { true } else { false } }
 

@@ -22,6 +22,9 @@ public struct HTTPRequestDecoder: Sendable {
     /// No request has begun.
     public var isBetweenRequests: Bool { if case .requestLine = state { true } else { false } }
 
+    /// The head that was read announces a body, which may turn out to be empty.
+    public var hasBody: Bool { if case .body(let body) = state { !body.isEmpty } else { false } }
+
     /// Reads on at `offset`, which moves. Nil when all that can be read was; after an error it is always the same one.
     public mutating func next(_ bytes: RawSpan, _ offset: inout Int) throws(HTTPMessageError) -> HTTPPart? {
         do {

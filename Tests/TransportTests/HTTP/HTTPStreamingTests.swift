@@ -1,0 +1,160 @@
+import OmniwayTelemetry
+import OmniwayTesting
+import OmniwayTransport
+import OmniwayWire
+import Testing
+
+@Suite struct HTTPStreamingTests {
+    @Test func `an answer is written piece by piece, as fast as the client takes it`() async throws {
+        let queue = QueueLimits(low: 1000, high: 4000, most: 1 << 20)
+        let http = try await HTTPWorld(queue: queue) { routes, _ in
+            routes.get("/") { exchange in exchange.handler = Counting(exchange, to: 100_000) }
+            routes.get("/async") { exchange in
+                exchange.begin(.ok, length: 1_000_000)
+                for _ in 0..<1000 {
+                    await exchange.untilWritable()
+                    exchange.write(Array(repeating: 120, count: 1000))
+                }
+                exchange.finish()
+            }
+        }
+        let client = await http.connect()
+        await client.run { _, client in client.link?.pauseReading() }
+        await http.send("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /async HTTP/1.1\r\nHost: a\r\n\r\n", on: client)
+        #expect(await http.counter("omniway_http_responses_total", "status", "2xx") == 0)
+        await client.run { _, client in client.link?.resumeReading() }
+        http.world.settle()
+        #expect(await http.counter("omniway_http_responses_total", "status", "2xx") == 2)
+        let bytes = await client.run { _, client in client.bytes }
+        let transcript = ReceivedResponses(bytes)
+        #expect(transcript.bodies.map(\.count) == [588_895, 1_000_000])
+        #expect(String(decoding: transcript.bodies[0].suffix(14), as: UTF8.self) == "\n99999\n100000\n")
+    }
+
+    @Test func `a handler hears that its client has left`() async throws {
+        let http = try await HTTPWorld { routes, _ in
+            routes.get("/") { exchange in exchange.handler = Leaving(loop: exchange.loop) }
+            routes.post("/", body: .pieces()) { exchange in exchange.handler = Leaving(loop: exchange.loop) }
+            routes.get("/async") { exchange in
+                let task = Task { try await Task.sleep(for: .seconds(3600)) }
+                await withTaskCancellationHandler {
+                    try? await task.value
+                } onCancel: {
+                    task.cancel()
+                }
+                exchange.loop.meters.counter("left", "").add(1)
+            }
+        }
+        for text in ["GET /", "POST /", "GET /async"] {
+            let client = await http.connect()
+            await http.send("\(text) HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", on: client)
+            await http.send("more", on: client)
+            await client.run { _, client in client.link?.close(.slowReader) }
+            http.world.settle()
+        }
+        while await http.counter("left") < 3 { http.world.settle() }
+        #expect(await http.links == 0)
+        #expect(await http.counter("omniway_loop_tasks") == 0)
+    }
+
+    @Test func `an exchange is let go when it is over`() async throws {
+        let http = try await HTTPWorld { routes, _ in
+            routes.get("/") { exchange in exchange.handler = Counting(exchange, to: 10) }
+            routes.post("/", body: .pieces()) { exchange in exchange.handler = Tracked(exchange) }
+        }
+        for text in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"] {
+            #expect(await http.answer(to: text).statuses == [200])
+        }
+        #expect(await http.counter("tracked") == 0)
+    }
+
+    @Test func `a client that half-closes still gets its answer`() async throws {
+        let http = try await HTTPWorld { routes, _ in
+            routes.get("/") { exchange in exchange.handler = Delayed(exchange) }
+        }
+        let client = await http.connect()
+        await client.run { _, client in
+            client.link?.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.link?.finish()
+        }
+        http.world.settle()
+        #expect(await client.text == "")
+        http.world.advance(by: .seconds(1))
+        #expect(await client.text.hasSuffix("late"))
+        #expect(await client.text.contains("\r\nConnection: close\r\n"))
+        #expect(await http.links == 0)
+    }
+}
+
+/// Responses that were received as bytes.
+struct ReceivedResponses {
+    private(set) var heads: [HTTPResponseHead] = []
+    private(set) var bodies: [[UInt8]] = []
+    private(set) var error: HTTPMessageError?
+
+    init(_ bytes: [UInt8]) {
+        var decoder = HTTPResponseDecoder(limits: HTTPLimits(body: .max))
+        decoder.expect(answerTo: .get)
+        unsafe bytes.withUnsafeBytes { raw in
+            let span = unsafe RawSpan(_unsafeBytes: raw)
+            var offset = 0
+            do throws(HTTPMessageError) {
+                while let part = try decoder.next(span, &offset) {
+                    switch part {
+                    case .head:
+                        heads.append(decoder.head)
+                        bodies.append([])
+                    case .body(let range): bodies[bodies.count - 1] += bytes[range]
+                    case .end: decoder.expect(answerTo: .get)
+                    }
+                }
+            } catch { self.error = error }
+        }
+    }
+}
+
+/// Writes numbers, a line each, as long as there is room.
+private final class Counting: HTTPExchangeHandler {
+    private var number = 0
+    private let last: Int
+
+    init(_ exchange: HTTPExchange, to last: Int) {
+        self.last = last
+        exchange.begin(.ok)
+        writable(exchange)
+    }
+
+    func writable(_ exchange: HTTPExchange) {
+        while number < last, !exchange.isFull {
+            number += 1
+            exchange.write("\(number)\n")
+        }
+        if number == last { exchange.finish() }
+    }
+}
+
+private final class Leaving: HTTPExchangeHandler {
+    private let loop: Loop
+    init(loop: Loop) { self.loop = loop }
+    func clientLeft(_ exchange: HTTPExchange, _ reason: CloseReason) { loop.meters.counter("left", "").add(1) }
+}
+
+/// Holds its exchange, as handlers do, and counts how many of it there are.
+private final class Tracked: HTTPExchangeHandler {
+    private let exchange: HTTPExchange
+    init(_ exchange: HTTPExchange) {
+        self.exchange = exchange
+        exchange.loop.meters.counter("tracked", "").add(1)
+    }
+    deinit { exchange.loop.meters.counter("tracked", "").add(.max) }  // One less.
+    func received(_ exchange: HTTPExchange) { exchange.respond(.ok) }
+}
+
+private final class Delayed: HTTPExchangeHandler, TimerTarget {
+    private let exchange: HTTPExchange
+    init(_ exchange: HTTPExchange) {
+        self.exchange = exchange
+        exchange.loop.after(.milliseconds(500), self)
+    }
+    func timerFired(_ token: UInt64, on loop: Loop) { exchange.respond(.ok, "late") }
+}
