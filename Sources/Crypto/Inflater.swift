@@ -1,0 +1,76 @@
+import CZlib
+
+/// Decompresses one stream of bytes, piece by piece and never more at a time than its caller has room for.
+/// It holds up to 40 KiB, by its window, and lets go of them once.
+@safe
+package final class Inflater {
+    // zlib remembers the address of its stream, which therefore never moves.
+    private let stream: UnsafeMutablePointer<z_stream>
+
+    /// A window as large as the sender's, or larger.
+    package init(_ format: DeflateFormat, windowBits: Int = 15) {
+        unsafe stream = .allocate(capacity: 1)
+        unsafe stream.initialize(to: z_stream())
+        let code = unsafe omniway_inflateInit2(stream, format.code(windowBits))
+        precondition(code == Z_OK, "inflate: out of memory")
+    }
+
+    deinit {
+        unsafe inflateEnd(stream)
+        unsafe stream.deallocate()
+    }
+
+    /// Forgets everything before: what follows must not refer to it.
+    package func reset() { unsafe _ = inflateReset(stream) }
+
+    /// After a stream's end: another follows, which may refer to what came before.
+    package func startNext() { unsafe _ = inflateResetKeep(stream) }
+
+    /// Decompresses from `input` into `output`, until one of them comes to its end, or the compressed stream does.
+    /// After an error there is nothing to do but to `reset`.
+    package func inflate(
+        _ input: RawSpan, into output: UnsafeMutableRawBufferPointer
+    ) throws(DeflateError) -> DeflateProgress {
+        let (progress, code) = unsafe stream.step(input, into: output) { unsafe CZlib.inflate($0, Z_SYNC_FLUSH) }
+        switch code {
+        case Z_OK, Z_STREAM_END, Z_BUF_ERROR: return progress  // The last: there was nothing to do.
+        case Z_MEM_ERROR: preconditionFailure("inflate: out of memory")
+        case Z_NEED_DICT: throw .corrupt("they ask for a dictionary")
+        default: throw .corrupt(unsafe stream.pointee.msg.map { unsafe String(cString: $0) } ?? "error \(code)")
+        }
+    }
+
+    /// Decompresses all of `bytes`, one whole stream that inflates to `limit` bytes at most.
+    package static func inflate(
+        _ bytes: [UInt8], _ format: DeflateFormat, atMost limit: Int
+    ) throws(DeflateError) -> [UInt8] {
+        let inflater = Inflater(format)
+        var result: [UInt8] = []
+        var room = [UInt8](repeating: 0, count: 16 << 10)
+        var at = 0
+        while true {
+            let progress = try inflater.step(bytes, from: at, into: &room)
+            guard result.count + progress.produced <= limit else { throw .tooLarge(limit: limit) }
+            result += room[..<progress.produced]
+            at += progress.consumed
+            if progress.hasEnded { break }
+            if !progress.isFull, at == bytes.count { throw .truncated(bytes.count) }
+        }
+        guard at == bytes.count else { throw .trailing(bytes.count - at) }
+        return result
+    }
+
+    private func step(_ bytes: [UInt8], from at: Int, into room: inout [UInt8]) throws(DeflateError) -> DeflateProgress
+    {
+        let outcome: Result<DeflateProgress, DeflateError> = unsafe bytes.withUnsafeBytes { bytes in
+            unsafe room.withUnsafeMutableBytes { room in
+                do throws(DeflateError) {
+                    return .success(unsafe try inflate(RawSpan(_unsafeBytes: bytes[at...]), into: room))
+                } catch {
+                    return .failure(error)
+                }
+            }
+        }
+        return try outcome.get()
+    }
+}
