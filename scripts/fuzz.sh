@@ -40,6 +40,7 @@ if [[ -f Tests/Fuzz/Seeds/$target.txt ]]; then
 fi
 
 flags=(-O -g -swift-version 6 -package-name omniway -parse-as-library -enable-experimental-feature Lifetimes
+    -enable-upcoming-feature InternalImportsByDefault # As in Package.swift.
     -I "$out" -I Sources/COpenSSL -I Sources/CZlib)
 case $kind in
 fuzz) flags+=(-sanitize=fuzzer,address) ;;

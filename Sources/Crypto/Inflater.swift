@@ -7,11 +7,12 @@ package final class Inflater {
     // zlib remembers the address of its stream, which therefore never moves.
     private let stream: UnsafeMutablePointer<z_stream>
 
-    /// A window as large as the sender's, or larger.
+    /// A window as large as the sender's, or larger; one of 8 bits fits into one of 9. It is not taken before it is
+    /// needed.
     package init(_ format: DeflateFormat, windowBits: Int = 15) {
         unsafe stream = .allocate(capacity: 1)
         unsafe stream.initialize(to: z_stream())
-        let code = unsafe omniway_inflateInit2(stream, format.code(windowBits))
+        let code = unsafe omniway_inflateInit2(stream, format.code(max(9, windowBits)))
         precondition(code == Z_OK, "inflate: out of memory")
     }
 
