@@ -46,7 +46,7 @@ import Testing
             }
             guard file.isSwift else { continue }
             for line in file.code {
-                let words = line.split { !$0.isLetter && $0 != "_" }
+                let words = line.split { !$0.isLetter && !$0.isNumber && $0 != "_" }
                 for (keyword, name) in zip(words, words.dropFirst())
                 where ["class", "struct", "enum", "actor", "protocol"].contains(keyword) {
                     #expect(!banned.contains { name.hasSuffix($0) }, "\(file.path): \(name)")
