@@ -37,8 +37,8 @@ struct Handshake {
         deadline = carrier.loop.after(limits.deadline, HandshakeDeadline(carrier, layer: layer))
     }
 
-    /// On the side that dials, where the dialling's deadline covers all.
-    init(layer: String) { (self.layer, intake) = (layer, nil) }
+    /// Without a deadline of its own: on the side that dials, where the dialling's covers all, or led by somebody else.
+    init(layer: String, for intake: (any LinkIntake)? = nil) { (self.layer, self.intake) = (layer, intake) }
 
     enum Outcome: String { case done, failed, timeout, refused }
 

@@ -43,6 +43,12 @@ open class LayerDriver: LinkDriver, LinkHandler {
         if reason.sendsTheRest, !rest.isEmpty { carrier.write(rest) }
     }
 
+    /// The goodbye was said: lets the carrier go, at once or when the peer has answered.
+    open func leave(_ carrier: Link, _ reason: CloseReason) { carrier.close(reason) }
+
+    /// The carrier was full, and can take more.
+    open func writable(_ carrier: Link) { link?.sendable() }
+
     /// The carrier's peer will send nothing more.
     open func finished(_ carrier: Link) {
         if let link, link.state == .open { link.peerFinished() } else { fail(.handshakeFailed.with("the peer left")) }
@@ -105,17 +111,24 @@ open class LayerDriver: LinkDriver, LinkHandler {
         return upper
     }
 
-    public final func opened(_ carrier: Link) { begin(over: carrier) }
+    /// Somebody else has led the handshake and gives the carrier, which this driver hears of by `opened`.
+    final func takesOver(layer: String, for intake: any LinkIntake) {
+        handshake = Handshake(layer: layer, for: intake)
+    }
+
+    public final func opened(_ carrier: Link) {
+        lower = carrier
+        begin(over: carrier)
+    }
 
     // MARK: Passing on
-
-    public final func writable(_ carrier: Link) { link?.sendable() }
 
     public final func close(_ reason: CloseReason, rest: RawSpan, for link: Link) {
         upper = nil
         guard let carrier else { return }
-        if handshake == nil, carrier.state == .open { sayGoodbye(reason, rest: rest, over: carrier) }
-        carrier.close(reason)
+        guard handshake == nil, carrier.state == .open else { return carrier.close(reason) }
+        sayGoodbye(reason, rest: rest, over: carrier)
+        leave(carrier, reason)
     }
 
     public final func closed(_ carrier: Link, _ reason: CloseReason) {

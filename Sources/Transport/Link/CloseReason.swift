@@ -5,9 +5,11 @@ public struct CloseReason: Sendable, Equatable, CustomStringConvertible {
     public let detail: String?
     /// What was written before is still sent. False when that cannot work, or must not.
     public let sendsTheRest: Bool
+    /// The number that the peer gave, or is to be given, where a protocol has numbers for it: WebSocket's close code.
+    public let code: UInt16?
 
-    public init(_ name: String, detail: String? = nil, sendsTheRest: Bool = true) {
-        (self.name, self.detail, self.sendsTheRest) = (name, detail, sendsTheRest)
+    public init(_ name: String, code: UInt16? = nil, detail: String? = nil, sendsTheRest: Bool = true) {
+        (self.name, self.code, self.detail, self.sendsTheRest) = (name, code, detail, sendsTheRest)
     }
 
     public var description: String { detail.map { "\(name): \($0)" } ?? name }
@@ -15,7 +17,12 @@ public struct CloseReason: Sendable, Equatable, CustomStringConvertible {
 
     /// The same reason with more words.
     public func with(_ detail: String) -> CloseReason {
-        CloseReason(name, detail: detail, sendsTheRest: sendsTheRest)
+        CloseReason(name, code: code, detail: detail, sendsTheRest: sendsTheRest)
+    }
+
+    /// The same reason with a number.
+    public func with(code: UInt16?) -> CloseReason {
+        CloseReason(name, code: code, detail: detail, sendsTheRest: sendsTheRest)
     }
 
     /// Both directions came to their end.

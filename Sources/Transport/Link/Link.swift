@@ -163,7 +163,8 @@ public final class Link {
 
     func finishNow() {
         flags.insert(.finished)
-        if traits.halfCloses { driver.finish(self) }
+        driver.finish(self)
+        guard state != .closed else { return }
         if flags.contains(.peerFinished) {
             close(.finished)
         } else if !traits.halfCloses {

@@ -33,14 +33,15 @@ extension LinkHandler {
 /// Upwards a driver calls `Link`'s `opened`, `deliver`, `peerFinished`, `sendable` and `ended`.
 public protocol LinkDriver: AnyObject {
     /// Sends bytes and returns how many it took. After taking less it must call `link.sendable()` later.
-    /// A driver that keeps messages gets each of them whole, and takes all of it or nothing.
+    /// A driver that keeps messages is not given one before its end; what it did not take of it comes again.
     /// It never writes to the same link from here.
     func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int
 
     /// Stops or starts calling `deliver`. What arrives meanwhile waits below.
     func setReading(_ isReading: Bool, for link: Link)
 
-    /// No more will be sent; everything before has been taken by `send`.
+    /// No more will be sent; everything before has been taken by `send`. Where one direction cannot end alone, a driver
+    /// asks the peer to end too, or waits for that.
     func finish(_ link: Link)
 
     /// The link has ended. Bytes that the driver took but has not sent yet go out if `reason.sendsTheRest`.

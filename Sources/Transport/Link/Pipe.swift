@@ -133,6 +133,7 @@ final class PipeDriver: CountedDriver {
     }
 
     func finish(_ link: Link) {
+        guard link.traits.halfCloses else { return }
         staged.isLast = true
         stage()
     }

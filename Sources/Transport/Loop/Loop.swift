@@ -1,5 +1,6 @@
 import CSystem
 import Glibc
+import OmniwayCrypto
 public import OmniwayTelemetry
 import Synchronization
 
@@ -25,6 +26,7 @@ public final class Loop {
     let inbound = InboundBuffer()
     let counters: LoopCounters
     let nobody = Nobody()
+    private(set) lazy var deflatePool = DeflatePool()
     let pipes: PipeHub
     let helperTickets = HelperTickets()
     private(set) lazy var helperMailbox = mailbox(of: HelperResult.self) { [helperTickets] in helperTickets.redeem($0) }

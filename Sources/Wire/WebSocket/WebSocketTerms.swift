@@ -60,7 +60,7 @@ package struct WebSocketAgreement: Sendable {
 }
 
 /// Why a request does not open a WebSocket.
-package enum WebSocketRefusal: Error, Equatable, CustomStringConvertible {
+public enum WebSocketRefusal: Error, Equatable, CustomStringConvertible {
     case path(String)
     case method(String)
     case notAskedFor
@@ -70,7 +70,7 @@ package enum WebSocketRefusal: Error, Equatable, CustomStringConvertible {
     case origin(String)
 
     /// How a server answers.
-    package var answer: HTTPResponseHead {
+    public var answer: HTTPResponseHead {
         switch self {
         case .path: HTTPResponseHead(.notFound)
         case .method: HTTPResponseHead(.methodNotAllowed, ["Allow": "GET"])
@@ -82,7 +82,7 @@ package enum WebSocketRefusal: Error, Equatable, CustomStringConvertible {
         }
     }
 
-    package var description: String {
+    public var description: String {
         switch self {
         case .path(let path): "nothing is served at \(path); ask for the path that the server was given"
         case .method(let method): "a WebSocket is asked for by GET, not by \(method)"

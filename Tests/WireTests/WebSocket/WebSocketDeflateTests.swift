@@ -27,8 +27,10 @@ import Testing
             }
             result += output[..<progress.produced]
             at += progress.consumed
-            if !progress.isFull { return result }
+            if !progress.isFull { break }
         }
+        deflation.end()
+        return result
     }
 
     private func frames(_ payload: [UInt8], of size: Int = .max) -> [UInt8] {

@@ -1,0 +1,41 @@
+import OmniwayWire
+
+/// Asks a silent peer whether it is there, by the deadline of one timer. Anything that arrives is an answer.
+struct WebSocketKeepAlive {
+    static let token: UInt64 = 1
+    private let settings: WebSocket.KeepAlive
+    private var timer: TimerID?
+
+    init(_ settings: WebSocket.KeepAlive) { self.settings = settings }
+
+    mutating func start(_ driver: WebSocketDriver, on loop: Loop) {
+        timer = loop.after(settings.interval, driver, token: Self.token)
+    }
+
+    mutating func stop(on loop: Loop) {
+        if let timer { loop.cancel(timer) }
+        timer = nil
+    }
+
+    enum Verdict { case fine, ask, lost }
+
+    /// The timer has fired. It is set again unless the peer is lost.
+    mutating func check(_ driver: WebSocketDriver, over carrier: Link) -> Verdict {
+        let quiet = carrier.loop.now - carrier.lastHeard
+        let verdict: Verdict =
+            if quiet < settings.interval || !carrier.isReading {
+                .fine  // Nothing can be heard from a peer that is not listened to.
+            } else if quiet < settings.interval * (settings.misses + 1) {
+                .ask
+            } else {
+                .lost
+            }
+        if verdict != .lost {
+            let wait = verdict == .fine && quiet < settings.interval ? settings.interval - quiet : settings.interval
+            timer = carrier.loop.after(wait, driver, token: Self.token)
+        }
+        return verdict
+    }
+
+    var patience: Duration { settings.interval * (settings.misses + 1) }
+}

@@ -1,0 +1,103 @@
+import OmniwayCrypto
+import OmniwayWire
+
+/// Puts frames into the queue of a carrier. A client's are masked; large messages are cut into fragments, so that one
+/// does not fill the queue by itself and a ping or the end need not wait for it.
+struct WebSocketWriter {
+    static let scratchSize = 64 << 10
+    private static let maxFragment = 1 << 20
+
+    private let role: WebSocketRole
+    private let threshold: Int
+    private var deflation: WebSocketDeflation?
+    // The message that was taken in part: whether it is compressed, and whether a frame of it is out.
+    private var isInMessage = false
+    private var isCompressing = false
+    private var isContinuing = false
+
+    init(_ role: WebSocketRole, compressesAbove threshold: Int) { (self.role, self.threshold) = (role, threshold) }
+
+    mutating func compresses(by deflation: WebSocketDeflation) { self.deflation = deflation }
+
+    /// Sends what the carrier has room for; how many bytes of the message that was.
+    mutating func send(_ message: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Int {
+        // An empty message fits always: having taken nothing of it would say nothing.
+        guard !carrier.isFull || message.isEmpty else { return 0 }
+        if !isInMessage {
+            isCompressing = deflation != nil && message.byteCount >= threshold
+            if isCompressing { deflation?.begin() }
+            isInMessage = true
+        }
+        return isCompressing ? sendCompressed(message, opcode, on: carrier) : sendPlain(message, opcode, on: carrier)
+    }
+
+    /// A ping, a pong or a close frame, of at most 125 bytes.
+    func sendControl(_ opcode: WebSocketOpcode, _ payload: RawSpan, on carrier: Link) {
+        put(WebSocketFrameHeader(opcode, length: payload.byteCount), payload, on: carrier)
+    }
+
+    private mutating func sendPlain(_ message: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Int {
+        var sent = 0
+        repeat {
+            let count = min(message.byteCount - sent, Self.maxFragment)
+            let fragment = message.extracting(sent..<sent + count)
+            sent += count
+            put(fragment, opcode, isFinal: sent == message.byteCount, on: carrier)
+        } while sent < message.byteCount && !carrier.isFull
+        return sent
+    }
+
+    private mutating func sendCompressed(_ message: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Int {
+        let block = unsafe carrier.loop.pool.take(Self.scratchSize)
+        defer { unsafe carrier.loop.pool.give(block, size: Self.scratchSize) }
+        let room = unsafe UnsafeMutableRawBufferPointer(start: block, count: Self.scratchSize)
+        var sent = 0
+        repeat {
+            let end = min(message.byteCount, sent + Self.scratchSize)
+            let isLast = end == message.byteCount
+            let input = message.extracting(sent..<end)
+            guard let progress = unsafe deflation?.deflate(input, isLast: isLast, into: room) else { break }
+            sent += progress.consumed
+            let isFinal = isLast && !progress.isFull
+            if progress.produced > 0 || isFinal {
+                let fragment = unsafe RawSpan(_unsafeStart: block, byteCount: progress.produced)
+                put(fragment, opcode, isFinal: isFinal, on: carrier)
+            }
+            if isFinal {
+                deflation?.end()
+                break
+            }
+            // What zlib still has of the last bytes must go with them: there will be no other call.
+        } while sent == message.byteCount || !carrier.isFull
+        return sent
+    }
+
+    private mutating func put(_ fragment: RawSpan, _ opcode: WebSocketOpcode, isFinal: Bool, on carrier: Link) {
+        let header = WebSocketFrameHeader(
+            isContinuing ? .continuation : opcode, isFinal: isFinal, isCompressed: isCompressing && !isContinuing,
+            length: fragment.byteCount)
+        (isInMessage, isContinuing) = (!isFinal, !isFinal)
+        put(header, fragment, on: carrier)
+    }
+
+    private func put(_ header: WebSocketFrameHeader, _ payload: RawSpan, on carrier: Link) {
+        guard role == .client else {
+            carrier.write(header.encoded.bytes)
+            return carrier.write(payload)
+        }
+        var header = header
+        var mask = WebSocketMask(.random(in: 0...UInt32.max, using: &carrier.loop.random))
+        header.mask = mask
+        carrier.write(header.encoded.bytes)
+        let block = unsafe carrier.loop.pool.take(Self.scratchSize)
+        defer { unsafe carrier.loop.pool.give(block, size: Self.scratchSize) }
+        var at = 0
+        while at < payload.byteCount {
+            let piece = payload.extracting(at..<min(payload.byteCount, at + Self.scratchSize))
+            unsafe mask.apply(piece, to: block)
+            unsafe carrier.write(RawSpan(_unsafeStart: block, byteCount: piece.byteCount))
+            mask = mask.advanced(by: piece.byteCount)
+            at += piece.byteCount
+        }
+    }
+}

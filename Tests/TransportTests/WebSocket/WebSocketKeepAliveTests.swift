@@ -1,0 +1,77 @@
+import OmniwayTesting
+import OmniwayTransport
+import OmniwayWire
+import Testing
+
+@Suite struct WebSocketKeepAliveTests {
+    private let tenSeconds = WebSocket(keepAlive: WebSocket.KeepAlive(every: .seconds(10), misses: 2))
+
+    @Test func `pings are answered with their payload, pongs are not`() async throws {
+        let pair = try await WebSocketPair()
+        let peer = await pair.dialRaw(then: said(.ping, [1, 2]) + said(.pong, [3]) + said(.ping))
+        await peer.run { _, peer in #expect(peer.frames == frame(.pong, [1, 2]) + frame(.pong)) }
+    }
+
+    @Test func `a silent peer is pinged, and lost when it misses too many`() async throws {
+        let pair = try await WebSocketPair(tenSeconds)
+        let peer = await pair.dialRaw()
+        pair.world.advance(by: .milliseconds(9999))
+        await peer.run { _, peer in #expect(peer.frames == []) }
+        pair.world.advance(by: .milliseconds(1))
+        await peer.run { _, peer in #expect(peer.frames == frame(.ping)) }
+        pair.world.advance(by: .milliseconds(19_999))
+        await pair.server.run { _, server in #expect(server.recorders.first?.closeReason == nil) }
+        pair.world.advance(by: .milliseconds(1))
+        await pair.server.run { _, server in #expect(server.recorders.first?.closeReason == .peerLost) }
+        await peer.run { _, peer in #expect(peer.frames == frame(.ping) + frame(.ping)) }
+    }
+
+    @Test func `a peer that answers stays, and one that talks is not asked`() async throws {
+        let pair = try await WebSocketPair(tenSeconds)
+        let client = await pair.dial(WebSocket(keepAlive: WebSocket.KeepAlive(every: .seconds(1000))))
+        pair.world.advance(by: .seconds(900))
+        await client.run { _, client in #expect(client.events == [.opened]) }
+        let talking = await pair.dialRaw()
+        for _ in 0..<10 {
+            pair.world.advance(by: .seconds(9))
+            await talking.run { _, peer in peer.link?.write(said(.pong)) }
+        }
+        await talking.run { _, peer in #expect(peer.frames == []) }
+    }
+
+    @Test func `a peer that is not read is not taken for lost`() async throws {
+        let pair = try await WebSocketPair(tenSeconds)
+        let peer = await pair.dialRaw()
+        await pair.server.run { _, server in server.recorders.first?.link?.pauseReading() }
+        pair.world.advance(by: .seconds(300))
+        await peer.run { _, peer in #expect(peer.closeReason == nil) }
+        await pair.server.run { _, server in server.recorders.first?.link?.resumeReading() }
+        pair.world.advance(by: .seconds(31))
+        await pair.server.run { _, server in #expect(server.recorders.first?.closeReason == .peerLost) }
+    }
+
+    @Test func `a peer that pings without reading gets the last answer only`() async throws {
+        let pair = try await WebSocketPair()
+        let peer = await pair.dialRaw()
+        await peer.run { _, peer in peer.link?.pauseReading() }
+        await pair.server.run { _, server in
+            for _ in 0..<60 { server.recorders.first?.link?.write([UInt8](repeating: 0, count: 50_000)) }
+        }
+        pair.world.settle()
+        for number in 0..<30 {
+            await peer.run { _, peer in
+                for _ in 0..<1000 { peer.link?.write(said(.ping, [UInt8](repeating: UInt8(number), count: 125))) }
+            }
+            pair.world.settle()
+        }
+        await pair.server.run { _, server in #expect(server.recorders.first?.closeReason == nil) }
+        await peer.run { _, peer in peer.link?.resumeReading() }
+        pair.world.settle()
+        await peer.run { _, peer in
+            let frames = peer.frames
+            #expect(frames.count < 5 << 20, "and not four megabytes more")
+            let last = frames.lastIndex(of: 0x8a) ?? 0
+            #expect(frames[last...].starts(with: frame(.pong, [UInt8](repeating: 29, count: 125))))
+        }
+    }
+}
