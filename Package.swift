@@ -55,7 +55,12 @@ let package = Package(
         tests("Document", []),
         .testTarget(
             name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),
-        tests("Transport", ["OmniwayTransport", "OmniwayWire", "OmniwayCrypto", "OmniwayTesting", "OmniwayTelemetry"]),
+        tests(
+            "Transport",
+            [
+                "OmniwayTransport", "OmniwayWire", "OmniwayCrypto", "OmniwayTesting", "OmniwayTelemetry",
+                "CycleBenchmark",
+            ]),
 
         // As an application would be built: none of the settings above.
         .executableTarget(name: "EchoExample", dependencies: ["Omniway"], path: "Examples/echo"),
@@ -63,6 +68,9 @@ let package = Package(
         .executableTarget(
             name: "RelayBenchmark", dependencies: ["OmniwayTransport"], path: "Benchmarks/relay/swift",
             swiftSettings: strict),
+        .executableTarget(
+            name: "CycleBenchmark", dependencies: ["CSystem", "OmniwayTransport", "OmniwayTelemetry"],
+            path: "Benchmarks/cycles/swift", swiftSettings: strict),
         .executableTarget(
             name: "HandlerBenchmark", dependencies: ["OmniwayTransport", "OmniwayTelemetry"],
             path: "Benchmarks/handlers/swift", swiftSettings: strict),

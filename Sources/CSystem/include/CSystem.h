@@ -1,6 +1,7 @@
 // What Swift's Glibc module lacks. Only headers that module does not have may be included here;
 // everything else is declared by plain types and defined in system.c.
 #pragma once
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>

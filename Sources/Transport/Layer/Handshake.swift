@@ -30,7 +30,7 @@ struct Handshake {
         switch limits.counts.enter(carrier.traits.peer.host) {
         case .success(let admission): self.admission = admission
         case .failure(let refusal):
-            Self.count(.refused, of: layer, on: carrier.loop)
+            Self.count(.refused, of: layer, side: "accepting", on: carrier.loop)
             carrier.close(.tooManyHandshakes.with("\(refusal.reason.name), at the \(layer) handshake"))
             return nil
         }
@@ -44,13 +44,13 @@ struct Handshake {
 
     func end(_ outcome: Outcome, on loop: Loop) {
         if let deadline { loop.cancel(deadline) }
-        Self.count(outcome, of: layer, on: loop)
+        Self.count(outcome, of: layer, side: intake == nil ? "dialing" : "accepting", on: loop)
     }
 
-    private static func count(_ outcome: Outcome, of layer: String, on loop: Loop) {
+    private static func count(_ outcome: Outcome, of layer: String, side: String, on loop: Loop) {
         loop.meters.counter(
-            "omniway_handshakes_total", "Handshakes that ended, by protocol and outcome.",
-            labels: [("layer", layer), ("outcome", outcome.rawValue)]
+            "omniway_handshakes_total", "Handshakes that ended, by protocol, outcome and side.",
+            labels: [("layer", layer), ("outcome", outcome.rawValue), ("side", side)]
         ).add(1)
     }
 }

@@ -107,7 +107,7 @@ open class LayerDriver: LinkDriver, LinkHandler {
         lower = carrier
         handshake = Handshake(layer: layer)
         upper = Link.over(carrier, traits: traits(over: carrier.traits), driver: self, handler: handler)
-        if let upper { upper.loop.after(deadline, DialDeadline(upper)) }
+        upper?.connect(within: deadline)
         return upper
     }
 

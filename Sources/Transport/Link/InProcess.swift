@@ -41,7 +41,7 @@ public final class InProcess: Acceptor, Dialer {
             link.close(.refused.with("nobody accepts"))
             return link
         }
-        loop.after(deadline, DialDeadline(link))
+        link.connect(within: deadline)
         let near = PipeEnd(mailbox: loop.pipes.mailbox, link: link.id)
         if !door.mailbox.post(.dial(from: near, traits: traits, accept: door.accept)) { link.close(.tooManyLinks) }
         return link
@@ -61,16 +61,5 @@ public final class InProcess: Acceptor, Dialer {
         }
         link.handler = handler
         return link.state == .closed ? nil : link
-    }
-}
-
-/// Closes a link that is still connecting when the time is over.
-final class DialDeadline: TimerTarget {
-    private let id: LinkID  // Not the link: a closed one must not stay until its deadline.
-    init(_ link: Link) { id = link.id }
-    func timerFired(_ token: UInt64, on loop: Loop) {
-        if let link = loop.link(id), link.state == .connecting {
-            link.close(.connectTimeout.with("nobody answered in time"))
-        }
     }
 }

@@ -30,7 +30,8 @@ public final class Link {
     let slot: LinkTable.Handle
     var lastSent: Moment
     private var idleNanoseconds: Int64 = 0
-    private var idleTimer: TimerID?
+    /// Until the link is open its deadline, then that of idleness.
+    private var timer: TimerID?
     private var closeReason = CloseReason.done
 
     struct Flags: OptionSet {
@@ -144,6 +145,7 @@ public final class Link {
         currentState = .open
         heardAt = loop.now
         lastSent = loop.now
+        wait(idleLimit, Self.idleToken)
         sendable()  // Before the handler, which may write and close.
         handler.opened(self)
     }
@@ -177,6 +179,7 @@ public final class Link {
     private static let lingerToken: UInt64 = 1
     private static let idleToken: UInt64 = 2
     static let letGoToken: UInt64 = 3
+    private static let connectToken: UInt64 = 4
 
     /// Ends the link at once for its handler; what was written still goes out if the reason says so.
     public func close(_ reason: CloseReason) {
@@ -209,10 +212,16 @@ public final class Link {
         get { .nanoseconds(idleNanoseconds) }
         set {
             idleNanoseconds = newValue.nanoseconds
-            if let idleTimer { loop.cancel(idleTimer) }
-            idleTimer =
-                idleNanoseconds > 0 && state != .closed ? loop.after(newValue, self, token: Self.idleToken) : nil
+            if state == .open { wait(newValue, Self.idleToken) }
         }
+    }
+
+    /// For dialers: closes the link with `.connectTimeout` unless it is open by then.
+    func connect(within deadline: Duration) { if state == .connecting { wait(deadline, Self.connectToken) } }
+
+    private func wait(_ time: Duration, _ token: UInt64) {
+        if let timer { loop.cancel(timer) }
+        timer = time > .zero ? loop.after(time, self, token: token) : nil
     }
 
     private func checkIdle() {
@@ -220,7 +229,7 @@ public final class Link {
         if quiet >= idleLimit {
             close(.idle.with("nothing went either way for \(idleLimit)"))
         } else {
-            idleTimer = loop.after(idleLimit - quiet, self, token: Self.idleToken)
+            wait(idleLimit - quiet, Self.idleToken)
         }
     }
 
@@ -230,7 +239,7 @@ public final class Link {
         currentState = .closed
         closeReason = reason
         slot.payload.flags = slot.payload.flags.intersection(.dirty)
-        if let idleTimer { loop.cancel(idleTimer) }
+        if let timer { loop.cancel(timer) }
         loop.links.remove(slot)
         loop.counters.closed(reason)
         letAllGo()
@@ -259,6 +268,7 @@ extension Link: TimerTarget {
         guard state != .closed else { return }
         switch token {
         case Self.idleToken: checkIdle()
+        case Self.connectToken: close(.connectTimeout.with("nobody answered in time"))
         case Self.letGoToken: letGo()
         default: close(.lingered)
         }

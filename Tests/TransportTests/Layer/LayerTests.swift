@@ -87,7 +87,7 @@ private final class KnockDriver: LayerDriver {
         await client.run { _, client in #expect(client.events == [.opened]) }
         await intake.run { _, intake in #expect(intake.recorders.count == 1) }
         let text = await world.first.snapshot().prometheusText
-        #expect(text.contains(#"omniway_handshakes_total{layer="knock",outcome="timeout"} 1"#))
+        #expect(text.contains(#"omniway_handshakes_total{layer="knock",outcome="timeout",side="accepting"} 1"#))
         #expect(text.contains(#"omniway_links_closed_total{reason="handshake-timeout"} 1"#))
         #expect(layer.handshakes.count == 0)
     }

@@ -98,7 +98,9 @@ import Testing
         #expect(await peers() == [Self.player])
         let text = await world.first.snapshot().prometheusText
         for (outcome, count) in [("done", 1), ("failed", 1), ("timeout", 1)] {
-            #expect(text.contains("omniway_handshakes_total{layer=\"proxy\",outcome=\"\(outcome)\"} \(count)"))
+            #expect(
+                text.contains(
+                    "omniway_handshakes_total{layer=\"proxy\",outcome=\"\(outcome)\",side=\"accepting\"} \(count)"))
         }
     }
 

@@ -171,7 +171,7 @@ import Testing
         #expect(peer?.fingerprint == (try known.fingerprint))
         #expect(peer?.subject == "CN = player-1")
         let text = await tls.world.first.snapshot().prometheusText
-        #expect(text.contains(#"omniway_handshakes_total{layer="tls",outcome="failed"} 2"#))
+        #expect(text.contains(#"omniway_handshakes_total{layer="tls",outcome="failed",side="accepting"} 2"#))
         #expect(text.contains(#"omniway_links_closed_total{reason="certificate-refused"}"#))
     }
 
@@ -186,7 +186,7 @@ import Testing
             #expect(await stranger.reason == .finished, "\(said)")
         }
         let text = await tls.world.first.snapshot().prometheusText
-        #expect(text.contains(#"omniway_handshakes_total{layer="tls",outcome="failed"} 3"#))
+        #expect(text.contains(#"omniway_handshakes_total{layer="tls",outcome="failed",side="accepting"} 3"#))
     }
 }
 

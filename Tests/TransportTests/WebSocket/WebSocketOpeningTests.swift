@@ -75,7 +75,7 @@ import Testing
         }
         let meters = await pair.world.first.snapshot().prometheusText
         #expect(meters.contains(#"omniway_links_closed_total{reason="\#(reason)"} 1"#))
-        #expect(meters.contains(#"omniway_handshakes_total{layer="websocket",outcome="failed"} 1"#))
+        #expect(meters.contains(#"omniway_handshakes_total{layer="websocket",outcome="failed",side="accepting"} 1"#))
         await pair.server.run { _, server in #expect(server.recorders.isEmpty) }
     }
 
