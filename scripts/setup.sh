@@ -14,6 +14,7 @@ build_packages=(
 
 # What the tests need besides: the programs that they start.
 test_packages=(
+    chromium     # Loads a page of ours and talks over our WebSocket.
     curl openssl # Talk to our servers, and serve our clients.
 )
 

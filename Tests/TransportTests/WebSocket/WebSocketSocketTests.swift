@@ -38,7 +38,7 @@ import Testing
 }
 
 /// Sends every message back as what it was.
-private final class MessageEcho: LinkIntake, LinkHandler {
+final class MessageEcho: LinkIntake, LinkHandler {
     func accept(_ link: Link) -> (any LinkHandler)? { self }
 
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
