@@ -306,6 +306,7 @@ public final class Loop {
     /// Nothing more is taken from it; what waits is dropped.
     public func remove<Message: Sendable>(_ mailbox: Mailbox<Message>) {
         mailbox.close()
+        if mailSlots.isEmpty { return }  // The loop has ended.
         mailSlots[mailbox.index] = nil
     }
 

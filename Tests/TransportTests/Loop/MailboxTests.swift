@@ -77,4 +77,19 @@ private final class Received {
         }
         await loop.shutdown()
     }
+
+    @Test func `a mailbox may be removed when its loop has ended`() async {
+        let world = SimulatedWorld()
+        let owner = await world.first.own { loop in MailboxOwner(on: loop) }
+        world.first.endSimulation()
+        await owner.release()
+    }
+}
+
+/// Removes its mailbox when it goes.
+private final class MailboxOwner {
+    private let loop: Loop
+    private let mailbox: Mailbox<Int>
+    init(on loop: Loop) { (self.loop, mailbox) = (loop, loop.mailbox { _ in }) }
+    deinit { loop.remove(mailbox) }
 }
