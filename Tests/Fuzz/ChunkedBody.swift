@@ -6,6 +6,9 @@ import OmniwayWire
 public func fuzzChunkedBody(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     let bytes = unsafe Array(UnsafeBufferPointer(start: data, count: count))
     let whole = read([bytes])
+    #if PLANTED_BUG
+        if whole.isWhole, whole.body.count == 12 { fatalError("planted") }
+    #endif
     let cut = bytes.isEmpty ? 0 : Int(bytes[0]) * 257 % (bytes.count + 1)
     precondition(read([Array(bytes[..<cut]), Array(bytes[cut...])]) == whole, "a cut changed what was read")
     guard whole.isWhole else { return 0 }
