@@ -251,10 +251,9 @@ final class HTTPConnection: LinkHandler {
         if case .head = reading { link.resumeReading() }
     }
 
-    /// A client that has sent all may still wait for its answer.
-    func finished(_ link: Link) {
-        if bodyIsOver { isLast = true } else { leave(.finished) }
-    }
+    /// A client that still waits does not do this: nothing else would tell a handler that its client has left. Answers
+    /// that are whole still go out.
+    func finished(_ link: Link) { leave(.finished) }
 
     func closed(_ link: Link, _ reason: CloseReason) {
         deadline.cancel(on: link.loop)
