@@ -39,9 +39,10 @@ let package = Package(
         library("Telemetry"),
         library("Arguments"),
         library("Transport", ["CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry"]),
+        library("Admin", ["OmniwayTransport", "OmniwayTelemetry"]),
         .target(
-            name: "Omniway", dependencies: ["OmniwayTransport", "OmniwayTelemetry"], path: "Sources/Omniway",
-            swiftSettings: strict),
+            name: "Omniway", dependencies: ["OmniwayTransport", "OmniwayTelemetry", "OmniwayAdmin"],
+            path: "Sources/Omniway", swiftSettings: strict),
         .executableTarget(
             name: "OmniwayCommand", dependencies: ["Omniway", "OmniwayArguments"], path: "Sources/Command",
             swiftSettings: strict),
@@ -52,6 +53,7 @@ let package = Package(
         tests("Crypto", ["OmniwayCrypto"]),
         tests("Wire", ["OmniwayWire", "OmniwayTesting"]),
         tests("Command", ["OmniwayCommand", "EchoExample", "OmniwayTransport", "OmniwayTesting"]),
+        tests("Admin", ["OmniwayAdmin", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
         tests("Document", []),
         .testTarget(
             name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),

@@ -14,6 +14,10 @@ enum Up {
         help:
             "Where to echo what is received: host:port in digits, unix:path, or none. Port 0 is any free one."
     )
+    private static let admin = Flag(
+        "admin-addr", .string, default: "127.0.0.1:9180", placeholder: "address",
+        help: "Where to answer /healthz, /readyz and /metrics over HTTP; written like --echo-addr."
+    )
     private static let idle = Flag(
         "idle-timeout", .duration, default: standard.idleLimit, aliases: ["IdleTimeout"],
         help: "Close a connection on which nothing went either way for so long; 0 never does.")
@@ -36,7 +40,7 @@ enum Up {
     static let command = Command(
         "up", summary: "Starts a whole node.",
         notes: "SIGTERM or Ctrl-C closes all connections and ends it; a second one ends it at once.",
-        flags: [loops, echo, idle, connections, perAddress, logLevel, logFormat, logFile])
+        flags: [loops, echo, admin, idle, connections, perAddress, logLevel, logFormat, logFile])
 
     static func run(_ call: Invocation) -> ExitCode {
         // Before any thread starts: all of them inherit the mask, and signals come to this one only.
@@ -73,17 +77,19 @@ enum Up {
         configuration.idleLimit = call[idle]
         configuration.maxConnections = call[connections]
         configuration.maxConnectionsPerAddress = call[perAddress]
-        if call[echo] == "none" {
-            configuration.echo = nil
-        } else if let address = SocketAddress(call[echo]) {
-            configuration.echo = address
-        } else {
-            Main.complain(
-                "omniway up: --echo-addr \(call[echo]) is not an address; write host:port in digits, unix:path, or none"
-            )
-            return nil
-        }
+        guard let echo = address(call[echo], of: "--echo-addr"), let admin = address(call[admin], of: "--admin-addr")
+        else { return nil }
+        (configuration.echo, configuration.admin) = (echo, admin)
         return configuration
+    }
+
+    /// An address, or none; nil when the text is neither.
+    private static func address(_ text: String, of flag: String) -> SocketAddress?? {
+        if text == "none" { return .some(nil) }
+        if let address = SocketAddress(text) { return address }
+        Main.complain(
+            "omniway up: \(flag) \(text) is not an address; write host:port in digits, unix:path, or none")
+        return nil
     }
 
     private static func configureLog(_ call: Invocation) throws(LogFileError) {
@@ -113,11 +119,20 @@ enum Up {
         print("omniway \(Version.current), \(node.loops.loops.count) loops")
         for port in node.ports {
             print("  \(port.name)  \(port.address)")
-            if case .ipv4(_, let number) = port.address { print("        try: echo hello | nc -N 127.0.0.1 \(number)") }
+            if let hint = hint(for: port) { print("        try: \(hint)") }
         }
         print("Ctrl-C ends it.")
         fflush(nil)
         Log.shared.info("node up", ["version": Version.current, "loops": "\(configuration.loops)"])
+    }
+
+    private static func hint(for port: Node.Port) -> String? {
+        guard case .ipv4(_, let number) = port.address else { return nil }
+        switch port.name {
+        case "echo": return "echo hello | nc -N 127.0.0.1 \(number)"
+        case "admin": return "curl http://127.0.0.1:\(number)/healthz"
+        default: return nil
+        }
     }
 
     private static func end(_ code: ExitCode) -> Never {

@@ -118,6 +118,19 @@ public struct MeterSnapshot: Sendable {
 }
 
 extension MeterSnapshot.Family {
+    /// A gauge that no loop counts, known only where a snapshot is shown.
+    public static func gauge(
+        _ name: String, _ help: String, _ series: [(labels: KeyValuePairs<String, String>, value: Double)]
+    ) -> MeterSnapshot.Family {
+        MeterSnapshot.Family(
+            name: name, help: help, kind: .gauge,
+            series: series.map { series in
+                MeterSnapshot.Series(
+                    labels: series.labels.map { MeterSnapshot.Label(name: $0.key, value: $0.value) },
+                    value: .number(series.value))
+            })
+    }
+
     mutating func add(_ other: MeterSnapshot.Series) {
         guard let known = series.firstIndex(where: { $0.labels == other.labels }) else {
             series.append(other)

@@ -8,13 +8,17 @@ import Testing
 struct RunningNode {
     let program: TestProgram
     let address: SocketAddress
+    let admin: SocketAddress
 
     /// Started through a shell, so that a test can set limits before: `$omniway` is the command's path.
     static func start(_ arguments: String = "", after preparation: String = "true") async throws -> RunningNode {
-        let script = "\(preparation) && exec \(BuiltProduct.path("omniway")) up \(arguments)"
+        let script = "\(preparation) && exec \(BuiltProduct.path("omniway")) up --admin-addr 127.0.0.1:0 \(arguments)"
         let program = try await TestProgram(["sh", "-c", script]) { $0.hasPrefix("Ctrl-C") }
         let line = try #require(await program.lines.first { $0.hasPrefix("  echo  ") })
-        return RunningNode(program: program, address: try #require(SocketAddress(String(line.dropFirst(8)))))
+        let admin = try #require(await program.lines.first { $0.hasPrefix("  admin  ") })
+        return RunningNode(
+            program: program, address: try #require(SocketAddress(String(line.dropFirst(8)))),
+            admin: try #require(SocketAddress(String(admin.dropFirst(9)))))
     }
 }
 
@@ -75,10 +79,11 @@ final class PlainClient {
             ("up --lops 2", 64, "unknown flag --lops, did you mean --loops?"),
             ("up --loops many", 64, "--loops"),
             ("up --echo-addr localhost", 64, "is not an address"),
+            ("up --admin-addr localhost", 64, "--admin-addr localhost is not an address"),
             ("upp", 64, "did you mean up?"),
             ("up --log-file /no/such/folder/log", 78, "cannot open the log file"),
             (
-                "up --echo-addr \(node.address)", 1,
+                "up --admin-addr none --echo-addr \(node.address)", 1,
                 "it is in use; stop the process that has it, or choose another address"
             ),
         ] {
@@ -144,15 +149,28 @@ final class PlainClient {
         #expect(await json.program.lines.contains { $0.hasPrefix("{") && $0.contains("\"event\":\"stopping\"") })
     }
 
-    @Test func `a node may go without an echo`() async throws {
+    @Test func `a node tells operators how it is`() async throws {
+        let node = try await RunningNode.start("--loops 1")
+        let script = "curl -sS --noproxy '*' http://\(node.admin)/{healthz,readyz,metrics}; echo done"
+        let curl = try await TestProgram(["sh", "-c", script]) { $0 == "done" }
+        let lines = await curl.lines
+        #expect(lines.prefix(2) == ["ok", "ready"])
+        #expect(lines.contains("omniway_build_info{version=\"0.1.0\"} 1"))
+        await curl.stop()
+        #expect(await node.program.stop() == 0)
+    }
+
+    @Test func `a node may go without an echo, and without an endpoint for operators`() async throws {
         let omniway = BuiltProduct.path("omniway")
-        let program = try await TestProgram([omniway, "up", "--echo-addr", "none"]) { $0.hasPrefix("Ctrl-C") }
-        #expect(await !program.lines.contains { $0.contains("echo") })
+        let program = try await TestProgram([omniway, "up", "--echo-addr", "none", "--admin-addr", "none"]) {
+            $0.hasPrefix("Ctrl-C")
+        }
+        #expect(await !program.lines.contains { $0.contains("echo") || $0.contains("admin") })
         #expect(await program.stop() == 0)
     }
 
     @Test func `a node without a free descriptor says so once, keeps those it has, and recovers`() async throws {
-        let node = try await RunningNode.start("--loops 1", after: "ulimit -n 24")
+        let node = try await RunningNode.start("--loops 1", after: "ulimit -n 28")
         var clients: [PlainClient] = []
         for _ in 0..<40 { clients.append(try PlainClient(node.address)) }
         #expect(await node.program.wait { $0.contains("not accepting") })

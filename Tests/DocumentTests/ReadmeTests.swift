@@ -51,7 +51,10 @@ private struct Page {
 @Suite struct ReadmeTests {
     private static let readmes = ["README.md", "README.zh-CN.md"]
     private static let pages =
-        readmes + ["CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/links.md", "docs/operations.md"]
+        readmes + [
+            "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/http.md", "docs/links.md",
+            "docs/operations.md",
+        ]
 
     /// All Swift files that the build compiles for those who read: the product and the examples.
     private static func sources() throws -> [String] {

@@ -12,7 +12,8 @@ import Testing
         "Transport": [
             "Glibc", "Synchronization", "CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry",
         ],
-        "Omniway": ["Glibc", "OmniwayTransport", "OmniwayTelemetry"],
+        "Admin": ["Synchronization", "OmniwayTransport", "OmniwayTelemetry"],
+        "Omniway": ["Glibc", "OmniwayTransport", "OmniwayTelemetry", "OmniwayAdmin"],
         "Command": ["Glibc", "Omniway", "OmniwayArguments"],
         "Testing": ["Glibc", "Synchronization", "FoundationEssentials", "OmniwayTransport"],
     ]

@@ -27,14 +27,30 @@ public struct EventLoops: Sendable {
     public func snapshot(within limit: Duration = .seconds(1)) async -> (snapshot: MeterSnapshot, silent: [Int]) {
         var sum = MeterSnapshot()
         var silent: [Int] = []
-        for loop in loops {
-            if let snapshot = await first(of: limit, { await loop.snapshot() }) {
-                sum.add(snapshot)
-            } else {
-                silent.append(loop.index)
-            }
+        for (loop, snapshot) in zip(loops, await ask(within: limit) { await $0.snapshot() }) {
+            if let snapshot { sum.add(snapshot) } else { silent.append(loop.index) }
         }
         return (sum, silent)
+    }
+
+    /// The loops that do nothing of what they are asked within `limit`: a callback blocks them.
+    public func silent(within limit: Duration = .seconds(1)) async -> [Int] {
+        let answers = await ask(within: limit) { await $0.run { _ in } }
+        return zip(loops, answers).filter { $0.1 == nil }.map(\.0.index)
+    }
+
+    /// Asks all loops at once, so that several silent ones take no longer than one.
+    private func ask<Answer: Sendable>(
+        within limit: Duration, _ question: @escaping @Sendable (EventLoop) async -> Answer
+    ) async -> [Answer?] {
+        await withTaskGroup { group in
+            for (index, loop) in loops.enumerated() {
+                group.addTask { (index, await first(of: limit) { await question(loop) }) }
+            }
+            var answers = [Answer?](repeating: nil, count: loops.count)
+            for await (index, answer) in group { answers[index] = answer }
+            return answers
+        }
     }
 
     public func shutdown() async { for loop in loops { await loop.shutdown() } }
