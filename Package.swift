@@ -74,6 +74,9 @@ let package = Package(
             name: "CycleBenchmark", dependencies: ["CSystem", "OmniwayTransport", "OmniwayTelemetry"],
             path: "Benchmarks/cycles/swift", swiftSettings: strict),
         .executableTarget(
+            name: "AutobahnProgram", dependencies: ["OmniwayTransport"], path: "Benchmarks/autobahn/swift",
+            swiftSettings: strict),
+        .executableTarget(
             name: "HandlerBenchmark", dependencies: ["OmniwayTransport", "OmniwayTelemetry"],
             path: "Benchmarks/handlers/swift", swiftSettings: strict),
     ]

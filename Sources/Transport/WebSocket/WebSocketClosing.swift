@@ -41,6 +41,7 @@ extension WebSocketDriver {
         closing.isBroken = true
         isOpen = false
         let reason: CloseReason = if case .messageTooLarge = error { .messageTooLarge } else { .protocolError }
+        link?.sendQueue()  // What was written before is not to blame.
         sayClose(WebSocketClose(error.closeCode, error.description), over: carrier)
         link?.ended(reason.with(error.description))
         // What was said last must still go out.

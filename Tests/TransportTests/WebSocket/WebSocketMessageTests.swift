@@ -133,6 +133,21 @@ import Testing
 
     // MARK: What is refused
 
+    /// Cases 3.2, 3.3, 4.1.3, 4.1.4, 4.2.3, 4.2.4 and 5.15 of the Autobahn suite.
+    @Test func `what was answered before the peer broke the rules still goes out`() async throws {
+        let pair = try await WebSocketPair()
+        await pair.server.run { _, server in
+            server.prepare = { recorder, _ in
+                recorder.then = { event, link in if case .message(let bytes) = event { link.write(bytes) } }
+            }
+        }
+        let peer = await pair.dialRaw(then: said(.text, [0x61]) + [0xa1, 0x80, 0, 0, 0, 0])
+        await peer.run { _, peer in
+            #expect(peer.frames.starts(with: frame(.binary, [0x61]) + [0x88]))
+            #expect(peer.events.contains(.finished))
+        }
+    }
+
     @Test(
         arguments: [
             (frame(.text, [0x61]), "protocol-error", 1002), (said(.text, [0xff]), "protocol-error", 1007),
