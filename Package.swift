@@ -77,6 +77,9 @@ let package = Package(
             name: "AutobahnProgram", dependencies: ["OmniwayTransport"], path: "Benchmarks/autobahn/swift",
             swiftSettings: strict),
         .executableTarget(
+            name: "WebSocketBenchmark", dependencies: ["OmniwayTransport"], path: "Benchmarks/websocket/swift",
+            swiftSettings: strict),
+        .executableTarget(
             name: "HandlerBenchmark", dependencies: ["OmniwayTransport", "OmniwayTelemetry"],
             path: "Benchmarks/handlers/swift", swiftSettings: strict),
     ]
