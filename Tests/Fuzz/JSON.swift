@@ -6,6 +6,9 @@ import OmniwayWire
 public func fuzzJSON(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     let bytes = unsafe Array(UnsafeBufferPointer(start: data, count: count))
     let strict = value(of: bytes, by: JSON.Reader())
+    #if PLANTED_BUG
+        if case .object(let object)? = strict, object.count > 1, object[""] != nil { fatalError("planted") }
+    #endif
     for reader in [JSON.Reader.go, .json5] {
         let value = value(of: bytes, by: reader)
         precondition(strict == nil || strict == value, "a lenient reader reads something else")
