@@ -18,6 +18,13 @@ func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: "\(folder)Tests", dependencies: dependencies, path: "Tests/\(folder)Tests", swiftSettings: strict)
 }
 
+/// The Swift part of a benchmark.
+func benchmark(_ name: String, _ folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .executableTarget(
+        name: name, dependencies: ["OmniwayTransport", "OmniwayTelemetry"] + dependencies,
+        path: "Benchmarks/\(folder)/swift", swiftSettings: strict)
+}
+
 let package = Package(
     name: "omniway",
     platforms: [.macOS(.v26)],
@@ -67,20 +74,11 @@ let package = Package(
         // As an application would be built: none of the settings above.
         .executableTarget(name: "EchoExample", dependencies: ["Omniway"], path: "Examples/echo"),
 
-        .executableTarget(
-            name: "RelayBenchmark", dependencies: ["OmniwayTransport"], path: "Benchmarks/relay/swift",
-            swiftSettings: strict),
-        .executableTarget(
-            name: "CycleBenchmark", dependencies: ["CSystem", "OmniwayTransport", "OmniwayTelemetry"],
-            path: "Benchmarks/cycles/swift", swiftSettings: strict),
-        .executableTarget(
-            name: "AutobahnProgram", dependencies: ["OmniwayTransport"], path: "Benchmarks/autobahn/swift",
-            swiftSettings: strict),
-        .executableTarget(
-            name: "WebSocketBenchmark", dependencies: ["OmniwayTransport"], path: "Benchmarks/websocket/swift",
-            swiftSettings: strict),
-        .executableTarget(
-            name: "HandlerBenchmark", dependencies: ["OmniwayTransport", "OmniwayTelemetry"],
-            path: "Benchmarks/handlers/swift", swiftSettings: strict),
+        benchmark("RelayBenchmark", "relay"),
+        benchmark("CycleBenchmark", "cycles", ["CSystem"]),
+        benchmark("AutobahnProgram", "autobahn"),
+        benchmark("WebSocketBenchmark", "websocket"),
+        benchmark("HTTPBenchmark", "http"),
+        benchmark("HandlerBenchmark", "handlers"),
     ]
 )

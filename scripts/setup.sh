@@ -20,10 +20,11 @@ test_packages=(
 
 # What benchmarks need besides. Their load generators in C need only gcc and libc6-dev, from above.
 bench_packages=(
-    python3    # Drives some of them.
-    strace     # Counts system calls.
-    util-linux # taskset, which gives each side its own core.
-    valgrind   # Counts instructions.
+    nginx-light # Serves the same page beside our HTTP server.
+    python3     # Drives some of them.
+    strace      # Counts system calls.
+    util-linux  # taskset, which gives each side its own core.
+    valgrind    # Counts instructions.
 )
 
 # Exit codes, as in <sysexits.h>.
