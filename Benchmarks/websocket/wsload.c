@@ -114,7 +114,7 @@ int main(int argument_count, char **arguments) {
     for (;;) {
         double at = now();
         if (!from && at - start >= warm_up) from = at, messages = 0, before = cpu(arguments[6]);
-        if (from && at - from >= seconds) break;
+        if (from && at - from >= seconds && messages) break;
         int ready = epoll_wait(poller, events, 512, 100);
         for (int i = 0; i < ready; i++) {
             Client *c = events[i].data.ptr;

@@ -26,6 +26,8 @@ open class LayerDriver: LinkDriver, LinkHandler {
         return bytes.byteCount
     }
 
+    open var onlyQueues: Bool { false }
+
     open func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int {
         guard let carrier, !carrier.isFull else { return 0 }
         carrier.write(bytes, endOfMessage: endOfMessage)

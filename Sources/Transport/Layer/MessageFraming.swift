@@ -22,12 +22,14 @@ private final class FramingDriver: LayerDriver {
         return traits
     }
 
+    override var onlyQueues: Bool { true }
+
     override func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int {
         guard let carrier, bytes.byteCount <= LengthPrefix.maxLength else {
             link.close(.messageTooLarge.with("\(bytes.byteCount) bytes; at most \(LengthPrefix.maxLength) fit"))
             return 0
         }
-        if carrier.isFull { return 0 }
+        if carrier.isFull, !bytes.isEmpty { return 0 }  // Having taken nothing of an empty message would say nothing.
         carrier.write(codec.prefix(for: bytes.byteCount))
         carrier.write(bytes)
         return bytes.byteCount

@@ -18,11 +18,12 @@ extension Link {
     }
 
     private func deliverSlowly(_ bytes: RawSpan, endOfMessage: Bool) {
-        if flags.contains(.keepsMessages), isReading, unread.isEmpty, unreadPieces.isEmpty {
+        if flags.contains(.keepsMessages), isReading, !flags.contains(.hasPieces) {
             _ = handler.receive(bytes, endOfMessage: endOfMessage, from: self)
             return
         }
         if flags.contains(.keepsMessages) {
+            flags.insert(.hasPieces)
             unreadPieces.append(
                 MessagePiece(count: bytes.byteCount, endsMessage: endOfMessage, kind: incomingKind))
         }
@@ -138,6 +139,7 @@ extension Link {
                 _ = unsafe handler.receive(RawSpan(_unsafeBytes: $0), endOfMessage: piece.endsMessage, from: self)
             }
         }
+        if unreadPieces.isEmpty { flags.remove(.hasPieces) }
     }
 
     func clearUnread() {
@@ -145,6 +147,7 @@ extension Link {
         unread = ByteQueue()
         queue.clear(pool: loop.pool)
         unreadPieces = []
+        flags.remove(.hasPieces)
     }
 
     // MARK: Pausing

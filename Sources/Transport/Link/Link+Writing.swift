@@ -14,6 +14,19 @@ extension Link {
         }
     }
 
+    /// Queues a frame of two parts on a stream: one look at the queue.
+    @inline(__always)
+    func write(_ head: RawSpan, _ rest: RawSpan) {
+        guard slot.payload.flags.contains(.plain) else {
+            write(head)
+            return write(rest)
+        }
+        slot.payload.queue.append(head, pool: loop.pool)
+        slot.payload.queue.append(rest, pool: loop.pool)
+        if !slot.payload.flags.contains(.dirty) { loop.markDirty(id) }
+        if slot.payload.isHigh { queueIsHigh() }
+    }
+
     public func write(_ bytes: [UInt8], endOfMessage: Bool = true) {
         unsafe bytes.withUnsafeBytes { unsafe write(RawSpan(_unsafeBytes: $0), endOfMessage: endOfMessage) }
     }
@@ -33,6 +46,7 @@ extension Link {
             slot.payload.flags.remove(.plain)
         }
         parts?.appendShared(shared, outgoingKind)
+        flags.insert(.hasParts)
         wasWritten()
     }
     private static let smallestShared = 4 << 10
@@ -47,7 +61,29 @@ extension Link {
 
     /// The way of writes that are more than bytes at the end of a stream's queue.
     func writePart(_ bytes: RawSpan, endOfMessage: Bool) {
+        if endOfMessage, mayPassOn { passOn(bytes) } else { queuePart(bytes, endOfMessage: endOfMessage) }
+    }
+
+    private var mayPassOn: Bool {
+        flags.isDisjoint(with: [.hasParts, .finishing, .sending]) && flags.contains(.passesOn) && state == .open
+            && !slot.payload.flags.contains(.blocked)
+    }
+
+    /// A whole message that nothing waits before goes to the driver without a stay in the queue.
+    private func passOn(_ message: RawSpan) {
+        flags.insert(.sending)
+        sendingKind = outgoingKind
+        let taken = driver.send(message, endOfMessage: true, for: self)
+        guard stillOpenAfterSend() else { return }
+        lastSent = loop.now
+        guard taken < message.byteCount else { return }
+        queuePart(message.extracting(droppingFirst: taken), endOfMessage: true)
+        if state == .open { slot.payload.flags.insert(.blocked) }
+    }
+
+    private func queuePart(_ bytes: RawSpan, endOfMessage: Bool) {
         guard mayWrite(bytes.byteCount, endOfMessage: endOfMessage) else { return }
+        flags.insert(.hasParts)
         slot.payload.queue.append(bytes, pool: loop.pool)
         parts?.appendOwned(bytes.byteCount, endsMessage: endOfMessage && traits.keepsMessages, outgoingKind)
         wasWritten()
@@ -170,6 +206,7 @@ extension Link {
                 return
             }
         }
+        if parts?.isEmpty ?? true { flags.remove(.hasParts) }
         if !traits.keepsMessages {  // The shared bytes are out; writes are plain again.
             parts = nil
             if !flags.contains(.finishing) { slot.payload.flags.insert(.plain) }

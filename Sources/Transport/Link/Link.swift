@@ -35,7 +35,7 @@ public final class Link {
     private var closeReason = CloseReason.done
 
     struct Flags: OptionSet {
-        let rawValue: UInt16
+        let rawValue: UInt32
         static let pausedByHandler = Flags(rawValue: 1)
         static let pausedDriver = Flags(rawValue: 2)
         /// `finish()` was called; the driver hears of it after the last byte.
@@ -60,6 +60,11 @@ public final class Link {
         static let writesText = Flags(rawValue: 8192)
         static let sendsText = Flags(rawValue: 16384)
         static let receivesText = Flags(rawValue: 32768)
+        /// Whole messages go to the driver at once, when nothing waits before them.
+        static let passesOn = Flags(rawValue: 1 << 16)
+        /// Messages wait to be sent, or pieces of them to be read. Known without looking at the queues.
+        static let hasParts = Flags(rawValue: 1 << 17)
+        static let hasPieces = Flags(rawValue: 1 << 18)
     }
 
     /// A link whose driver will call `opened`. Nil when the loop has no slot for another.
@@ -83,7 +88,7 @@ public final class Link {
         slot.payload.settle(self)
         slot.payload.flags = traits.keepsMessages ? .blocked : [.blocked, .plain]
         if traits.keepsMessages {
-            flags = .keepsMessages
+            flags = driver.onlyQueues ? [.keepsMessages, .passesOn] : .keepsMessages
             parts = PartQueue()
         }
         loop.counters.openedLinks.add(1)

@@ -37,6 +37,10 @@ public protocol LinkDriver: AnyObject {
     /// It never writes to the same link from here.
     func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int
 
+    /// What `send` takes only goes into the queue of another link of this loop. So messages need not wait for the end
+    /// of the turn: it is that queue that is sent at once.
+    var onlyQueues: Bool { get }
+
     /// Stops or starts calling `deliver`. What arrives meanwhile waits below.
     func setReading(_ isReading: Bool, for link: Link)
 
@@ -53,6 +57,8 @@ public protocol LinkDriver: AnyObject {
 }
 
 extension LinkDriver {
+    public var onlyQueues: Bool { false }
+
     public func detach(_ link: Link) throws(LinkError) -> OwnedSocket { throw .cannotDetach }
 }
 

@@ -11,7 +11,7 @@ final class WebSocketDriver: LayerDriver {
     var isOpen = false
     var keepAlive: WebSocketKeepAlive
     var closing = WebSocketClosing()
-    var writer: WebSocketWriter
+    let writer: WebSocketWriter
     private var reader: WebSocketReader
     private var loop: Loop?
     /// The last ping that was not answered, because the peer does not read what it is sent.
@@ -46,6 +46,8 @@ final class WebSocketDriver: LayerDriver {
     }
 
     // MARK: Downwards
+
+    override var onlyQueues: Bool { true }
 
     override func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int {
         guard let carrier else { return 0 }

@@ -3,7 +3,7 @@ import OmniwayWire
 
 /// Puts frames into the queue of a carrier. A client's are masked; large messages are cut into fragments, so that one
 /// does not fill the queue by itself and a ping or the end need not wait for it.
-struct WebSocketWriter {
+final class WebSocketWriter {
     static let scratchSize = 64 << 10
     private static let maxFragment = 1 << 20
 
@@ -17,10 +17,10 @@ struct WebSocketWriter {
 
     init(_ role: WebSocketRole, compressesAbove threshold: Int) { (self.role, self.threshold) = (role, threshold) }
 
-    mutating func compresses(by deflation: WebSocketDeflation) { self.deflation = deflation }
+    func compresses(by deflation: WebSocketDeflation) { self.deflation = deflation }
 
     /// Sends what the carrier has room for; how many bytes of the message that was.
-    mutating func send(_ message: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Int {
+    func send(_ message: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Int {
         // An empty message fits always: having taken nothing of it would say nothing.
         guard !carrier.isFull || message.isEmpty else { return 0 }
         if !isInMessage {
@@ -36,7 +36,7 @@ struct WebSocketWriter {
         put(WebSocketFrameHeader(opcode, length: payload.byteCount), payload, on: carrier)
     }
 
-    private mutating func sendPlain(_ message: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Int {
+    private func sendPlain(_ message: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Int {
         var sent = 0
         repeat {
             let count = min(message.byteCount - sent, Self.maxFragment)
@@ -47,7 +47,7 @@ struct WebSocketWriter {
         return sent
     }
 
-    private mutating func sendCompressed(_ message: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Int {
+    private func sendCompressed(_ message: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Int {
         let block = unsafe carrier.loop.pool.take(Self.scratchSize)
         defer { unsafe carrier.loop.pool.give(block, size: Self.scratchSize) }
         let room = unsafe UnsafeMutableRawBufferPointer(start: block, count: Self.scratchSize)
@@ -72,7 +72,7 @@ struct WebSocketWriter {
         return sent
     }
 
-    private mutating func put(_ fragment: RawSpan, _ opcode: WebSocketOpcode, isFinal: Bool, on carrier: Link) {
+    private func put(_ fragment: RawSpan, _ opcode: WebSocketOpcode, isFinal: Bool, on carrier: Link) {
         let header = WebSocketFrameHeader(
             isContinuing ? .continuation : opcode, isFinal: isFinal, isCompressed: isCompressing && !isContinuing,
             length: fragment.byteCount)
@@ -82,8 +82,8 @@ struct WebSocketWriter {
 
     private func put(_ header: WebSocketFrameHeader, _ payload: RawSpan, on carrier: Link) {
         guard role == .client else {
-            carrier.write(header.encoded.bytes)
-            return carrier.write(payload)
+            let encoded = header.encoded
+            return carrier.write(encoded.bytes, payload)
         }
         var header = header
         var mask = WebSocketMask(.random(in: 0...UInt32.max, using: &carrier.loop.random))

@@ -60,33 +60,40 @@ package struct WebSocketFrameHeader: Equatable, Sendable {
 
     /// The bytes of the header.
     package var encoded: EncodedWebSocketHeader {
-        var result = EncodedWebSocketHeader()
-        result.append((isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue)
+        let first = (isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue
         let masked: UInt8 = mask == nil ? 0 : 0x80
+        var result = EncodedWebSocketHeader()
+        result.append(first)
         if length < 126 {
-            result.append(masked | UInt8(length))
+            result.append(masked | UInt8(truncatingIfNeeded: length))
+        } else if length <= Int(UInt16.max) {
+            result.append(masked | 126)
+            result.append(UInt16(truncatingIfNeeded: length).byteSwapped)
         } else {
-            let size = length <= Int(UInt16.max) ? 2 : 8
-            result.append(masked | (size == 2 ? 126 : 127))
-            for shift in (0..<size).reversed() { result.append(UInt8(truncatingIfNeeded: length >> (8 * shift))) }
+            result.append(masked | 127)
+            result.append(UInt64(length).byteSwapped)
         }
-        if let mask { for byte in mask.bytes { result.append(byte) } }
+        if let mask { result.append(mask.key) }
         return result
     }
 }
 
 /// An encoded header, in place.
 package struct EncodedWebSocketHeader: Sendable {
-    private var storage = InlineArray<16, UInt8>(repeating: 0)
+    private var words: InlineArray<2, UInt64> = [0, 0]
     package private(set) var count = 0
 
-    fileprivate mutating func append(_ byte: UInt8) {
-        storage[count] = byte
-        count += 1
+    /// Behind what is there, the lowest byte first.
+    @inline(__always)
+    fileprivate mutating func append<T: FixedWidthInteger & UnsignedInteger>(_ integer: T) {
+        let value = UInt128(integer) << UInt128(8 * count)
+        words[0] |= UInt64(truncatingIfNeeded: value).littleEndian
+        words[1] |= UInt64(truncatingIfNeeded: value >> 64).littleEndian
+        count += MemoryLayout<T>.size
     }
 
     package var bytes: RawSpan {
         @_lifetime(borrow self)
-        borrowing get { unsafe storage.span.bytes.extracting(first: count) }
+        borrowing get { unsafe words.span.bytes.extracting(first: count) }
     }
 }

@@ -1,6 +1,6 @@
 /// The four bytes that a client's payload is combined with (RFC 6455, 5.3), in the order in which they come next.
 package struct WebSocketMask: Equatable, Sendable {
-    private var key: UInt32  // Its lowest byte is for the next byte of the payload.
+    let key: UInt32  // Its lowest byte is for the next byte of the payload.
 
     /// From four bytes in the order of the wire, read as a little-endian integer.
     package init(_ key: UInt32) { self.key = key }
