@@ -47,7 +47,7 @@ public struct WebSocket: AcceptorLayer, DialerLayer {
         public static let off = Compression(wish: nil, threshold: 0)
 
         /// With `keepsContext` messages may refer to earlier ones, which helps small ones that are alike. A link then
-        /// holds a deflater and an inflater for as long as it lives: with 15 bits about 180 KiB, with 9 about 50 KiB.
+        /// holds a deflater and an inflater for as long as it lives: with 15 bits about 205 KiB, with 9 about 48 KiB.
         /// Without it a link holds nothing between messages.
         public static func on(
             above threshold: Int = 256, windowBits: Int = 15, keepsContext: Bool = false

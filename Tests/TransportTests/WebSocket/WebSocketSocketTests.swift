@@ -20,6 +20,20 @@ import Testing
         }
     }
 
+    @Test func `a WebSocket goes over TLS`() async throws {
+        let reports = Reports()
+        try await withLoops { loops in
+            let intakes = await loops.own { _ in MessageEcho() }
+            let acceptor = try TLSServer(.selfSigned("localhost")).over(StreamAcceptor(.loopback()))
+            let listening = try await WebSocket(path: "/tls").over(acceptor).open(into: intakes)
+            let dialer = try TLSClient(host: "localhost", trust: .anybody).over(StreamDialer(listening.address))
+            await WebSocket(path: "/tls").over(dialer).dial(on: loops.loops[0]) {
+                Reporter("client", reports, onOpen: { $0.write(Array("secret".utf8)) })
+            }
+            #expect(await reports.bytes("client", count: 6) == Array("secret".utf8))
+        }
+    }
+
     @Test func `a loop that ends says that it goes away`() async throws {
         let reports = Reports()
         let webSocket = WebSocket()
