@@ -80,5 +80,6 @@ let package = Package(
         benchmark("WebSocketBenchmark", "websocket"),
         benchmark("HTTPBenchmark", "http"),
         benchmark("HandlerBenchmark", "handlers"),
+        benchmark("TLSBenchmark", "tls"),
     ]
 )

@@ -6,9 +6,9 @@ products = os.path.join(root, ".build", "release")
 work = tempfile.mkdtemp(prefix="omniway-bench-")
 
 
-def compile_c(source):
+def compile_c(source, *libraries):
     binary = os.path.join(work, os.path.basename(source)[:-2])
-    subprocess.run(["gcc", "-O2", "-Wall", "-pthread", "-o", binary, os.path.join(root, source)], check=True)
+    subprocess.run(["gcc", "-O2", "-Wall", "-pthread", "-o", binary, os.path.join(root, source), *libraries], check=True)
     return binary
 
 

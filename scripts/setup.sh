@@ -21,6 +21,7 @@ test_packages=(
 # What benchmarks need besides. Their load generators in C need only gcc and libc6-dev, from above.
 bench_packages=(
     nginx-light # Serves the same page beside our HTTP server.
+    openssl     # Makes a certificate, and says what the cryptography alone takes.
     python3     # Drives some of them.
     strace      # Counts system calls.
     util-linux  # taskset, which gives each side its own core.
