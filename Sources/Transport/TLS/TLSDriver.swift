@@ -76,7 +76,7 @@ final class TLSDriver: LayerDriver {
         let block = unsafe loop.pool.take(Self.pieceSize)
         defer { unsafe loop.pool.give(block, size: Self.pieceSize) }
         var step = TLSEngine.Step.done
-        while step == .done, let link, link.isReading, link.state == .open {
+        while step == .done, engine.hasMore, let link, link.isReading, link.state == .open {
             let count: Int
             (count, step) = unsafe engine.read(into: UnsafeMutableRawBufferPointer(start: block, count: Self.pieceSize))
             if count > 0 { unsafe link.deliver(RawSpan(_unsafeStart: block, byteCount: count)) }

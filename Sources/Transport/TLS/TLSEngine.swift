@@ -91,12 +91,12 @@ final class TLSEngine {
         return result == 1 ? .done : step(after: result, broken: .handshakeFailed)
     }
 
-    /// Fills `buffer` as far as possible; with `.done` there may be more.
+    /// Fills `buffer` as far as possible; with `.done` there may be more, if `hasMore`.
     func read(into buffer: UnsafeMutableRawBufferPointer) -> (count: Int, step: Step) {
         var total = 0
-        while total < buffer.count {
+        while total < buffer.count, hasMore {
             var count = 0
-            ERR_clear_error()
+            forgetErrors()
             let result = unsafe SSL_read_ex(
                 ssl, buffer.baseAddress.map { unsafe $0 + total }, buffer.count - total, &count)
             if result != 1 { return (total, step(after: result, broken: .tlsBroken)) }
@@ -111,7 +111,7 @@ final class TLSEngine {
             var total = 0
             while total < bytes.count, evenIfFull || !carrier.isFull, carrier.state == .open {
                 var count = 0
-                ERR_clear_error()
+                forgetErrors()
                 let rest = bytes.count - total
                 guard unsafe SSL_write_ex(ssl, bytes.baseAddress.map { unsafe $0 + total }, rest, &count) == 1 else {
                     break
@@ -129,8 +129,15 @@ final class TLSEngine {
         ERR_clear_error()
     }
 
-    /// Bytes that are decrypted already and wait for `read`.
+    /// Bytes that OpenSSL has taken and `read` has not given yet.
     var hasPending: Bool { unsafe SSL_has_pending(ssl) == 1 }
+
+    /// Whether `read` may find anything. To ask it in vain costs a good part of what a small message does.
+    var hasMore: Bool { unsafe !input.isEmpty || hasPending }
+
+    /// Errors of others on this thread would be taken for this engine's. There are none as a rule, and looking costs
+    /// less than clearing.
+    private func forgetErrors() { if ERR_peek_error() != 0 { ERR_clear_error() } }
 
     private func step(after result: Int32, broken: CloseReason) -> Step {
         switch unsafe SSL_get_error(ssl, result) {
