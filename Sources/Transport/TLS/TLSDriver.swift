@@ -58,7 +58,19 @@ final class TLSDriver: LayerDriver {
             return fail(.certificateRefused.with(objection))
         }
         complete()
+        keepCarrierShort()
     }
+
+    /// Encrypted bytes go through a queue that stays in the processor's cache; those that must wait do so above, once.
+    /// The link above has the carrier's limits already.
+    private func keepCarrierShort() {
+        guard let carrier, carrier.limits.high > Self.mostEncrypted else { return }
+        var limits = carrier.limits
+        limits.low = min(limits.low, Self.mostEncrypted / 4)
+        limits.high = Self.mostEncrypted
+        carrier.limits = limits
+    }
+    private static let mostEncrypted = 128 << 10
 
     // MARK: Upwards
 

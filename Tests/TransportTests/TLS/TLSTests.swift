@@ -101,6 +101,25 @@ import Testing
         #expect(await tls.received() == text)
     }
 
+    @Test func `what a peer does not read waits above TLS, and little of it encrypted`() async throws {
+        let tls = try await TLSWorld(TLSServer(identity))
+        let near = await tls.dial(try client())
+        await tls.intake.run { _, intake in intake.recorders[0].link?.pauseReading() }
+        let text = String(repeating: "z", count: 5_000_000)
+        await near.write(text)
+        tls.world.settle()
+        let (above, below) = await near.run { _, near in
+            (near.link?.queued ?? 0, (near.link?.driver as? LayerDriver)?.carrier?.queued ?? 0)
+        }
+        #expect(above > 1_000_000)
+        #expect(below <= 160 << 10)
+        #expect(await near.run { _, near in near.link?.limits } == QueueLimits())
+        #expect(await tls.intake.run { _, intake in intake.recorders[0].link?.limits } == QueueLimits())
+        await tls.intake.run { _, intake in intake.recorders[0].link?.resumeReading() }
+        tls.world.advance(by: .seconds(5))
+        #expect(await tls.received() == text)
+    }
+
     @Test func `a handler that pauses at each piece and reads on later gets every byte`() async throws {
         let tls = try await TLSWorld(TLSServer(identity))
         let near = await tls.dial(try client())
