@@ -80,7 +80,8 @@ final class HTTPClientConnection: LinkHandler {
     private func ended(_ call: HTTPCall, rest: Int) {
         self.call = nil
         // What the server has not taken of the request would be in the way of the next.
-        if decoder.head.keepsAlive, call.isWritten, rest == 0, let link, !link.peerHasFinished {
+        let keepsAlive = decoder.head.keepsAlive && call.request.keepsAlive
+        if keepsAlive, call.isWritten, rest == 0, let link, !link.peerHasFinished {
             link.idleLimit = client.limits.idle
             client.isFree(self)
         } else {

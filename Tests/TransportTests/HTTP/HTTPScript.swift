@@ -153,7 +153,7 @@ extension LoopBound<Asking> {
 
     func answer(_ http: HTTPWorld) async -> String {
         while true {
-            http.world.settle()
+            await http.settleAndYield()
             if let result = await run({ _, asking in asking.result }) { return result }
         }
     }

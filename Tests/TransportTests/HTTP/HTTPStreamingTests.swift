@@ -51,7 +51,7 @@ import Testing
             await client.run { _, client in client.link?.close(text == "POST /" ? .slowReader : .done) }
             http.world.settle()
         }
-        while await http.counter("left") < 3 { http.world.settle() }
+        while await http.counter("left") < 3 { await http.settleAndYield() }
         #expect(await http.links == 0)
         #expect(await http.counter("omniway_loop_tasks") == 0)
     }

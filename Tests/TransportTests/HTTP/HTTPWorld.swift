@@ -38,6 +38,12 @@ struct HTTPWorld {
         world.settle()
     }
 
+    /// For work that leaves the simulated loop: whatever thread it needs must not be kept busy by a test that waits.
+    func settleAndYield() async {
+        world.settle()
+        await Task.yield()
+    }
+
     /// Everything that a new client hears when it says `text`.
     func answer(to text: String) async -> String {
         let client = await connect()
