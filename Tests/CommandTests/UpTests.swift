@@ -188,7 +188,7 @@ final class PlainClient {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let log = folder + "/node.log"
         let node = try await RunningNode.start("--log-file \(log)")
-        while !FileManager.default.fileExists(atPath: log) { await Task.yield() }
+        while try !String(contentsOfFile: log, encoding: .utf8).contains("node up") { await Task.yield() }
         try FileManager.default.moveItem(atPath: log, toPath: log + ".1")
         kill(node.program.pid, SIGHUP)
         while !FileManager.default.fileExists(atPath: log) { await Task.yield() }
