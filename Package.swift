@@ -48,7 +48,7 @@ let package = Package(
         library("Transport", ["CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry"]),
         library("Admin", ["OmniwayTransport", "OmniwayTelemetry"]),
         .target(
-            name: "Omniway", dependencies: ["OmniwayTransport", "OmniwayTelemetry", "OmniwayAdmin"],
+            name: "Omniway", dependencies: ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayAdmin"],
             path: "Sources/Omniway", swiftSettings: strict),
         .executableTarget(
             name: "OmniwayCommand", dependencies: ["Omniway", "OmniwayArguments"], path: "Sources/Command",
@@ -59,7 +59,9 @@ let package = Package(
         tests("Telemetry", ["OmniwayTelemetry", "OmniwayTransport", "OmniwayTesting"]),
         tests("Crypto", ["OmniwayCrypto"]),
         tests("Wire", ["OmniwayWire", "OmniwayTesting"]),
-        tests("Command", ["OmniwayCommand", "EchoExample", "OmniwayTransport", "OmniwayTesting"]),
+        tests(
+            "Command",
+            ["Omniway", "OmniwayCommand", "EchoExample", "WebExample", "OmniwayTransport", "OmniwayTesting"]),
         tests("Admin", ["OmniwayAdmin", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
         tests("Document", []),
         .testTarget(
@@ -73,6 +75,7 @@ let package = Package(
 
         // As an application would be built: none of the settings above.
         .executableTarget(name: "EchoExample", dependencies: ["Omniway"], path: "Examples/echo"),
+        .executableTarget(name: "WebExample", dependencies: ["Omniway"], path: "Examples/web"),
 
         benchmark("RelayBenchmark", "relay"),
         benchmark("CycleBenchmark", "cycles", ["CSystem"]),

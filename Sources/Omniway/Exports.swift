@@ -1,3 +1,4 @@
 // What an application imports as `Omniway`.
 @_exported public import OmniwayTelemetry
 @_exported public import OmniwayTransport
+@_exported public import OmniwayWire

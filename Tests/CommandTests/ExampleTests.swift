@@ -1,4 +1,5 @@
 import OmniwayTesting
+import Omniway
 import OmniwayTransport
 import Testing
 
@@ -13,4 +14,54 @@ import Testing
         }
         await example.stop()
     }
+
+    @Test func `the web example serves a page, an answer and a WebSocket, with and without TLS`() async throws {
+        let example = try await TestProgram([BuiltProduct.path("WebExample")]) { $0.contains("listening") }
+        let line = try #require(await example.lines.first { $0.contains("listening") })
+        let loop = EventLoop()
+        for scheme in ["http", "https"] {
+            let field = try #require(line.split(separator: " ").first { $0.hasPrefix("\(scheme)=") })
+            let address = try #require(SocketAddress(String(field.dropFirst(scheme.count + 1))))
+            let socket = StreamDialer(address)
+            if scheme == "http" {
+                try await visit(socket, on: loop)
+            } else {
+                try await visit(try TLSClient(host: "localhost", trust: .pinned(by: TLSPins())).over(socket), on: loop)
+            }
+        }
+        await loop.shutdown()
+        await example.stop()
+    }
+
+    private func visit(_ dialer: some Dialer, on loop: EventLoop) async throws {
+        let client = await loop.own { loop in HTTPClient(on: loop, dialer, host: "localhost") }
+        #expect(try await client.get("/").text.contains("It works."))
+        #expect(try await client.get("/hello/World").text == "Hello, World!\n")
+        let (answers, answered) = AsyncStream.makeStream(of: String.self)
+        await loop.run { loop in
+            let talk = WebSocket(path: "/talk", compression: .on()).over(dialer)
+            _ = talk.dial(on: loop, deadline: .seconds(10), handler: Talker("how are you?", answered))
+        }
+        for await answer in answers { return #expect(answer == "how are you?") }
+    }
+}
+
+/// Says one thing and hears the answer.
+private final class Talker: LinkHandler {
+    private let words: String
+    private let answered: AsyncStream<String>.Continuation
+    init(_ words: String, _ answered: AsyncStream<String>.Continuation) {
+        (self.words, self.answered) = (words, answered)
+    }
+
+    func opened(_ link: Link) {
+        link.outgoingKind = .text
+        link.write(Array(words.utf8))
+    }
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        answered.yield(unsafe bytes.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) })
+        link.close(.done)
+        return bytes.byteCount
+    }
+    func closed(_ link: Link, _ reason: CloseReason) { answered.yield("closed: \(reason)") }
 }

@@ -13,7 +13,7 @@ import Testing
             "Glibc", "Synchronization", "CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry",
         ],
         "Admin": ["Synchronization", "OmniwayTransport", "OmniwayTelemetry"],
-        "Omniway": ["Glibc", "OmniwayTransport", "OmniwayTelemetry", "OmniwayAdmin"],
+        "Omniway": ["Glibc", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayAdmin"],
         "Command": ["Glibc", "Omniway", "OmniwayArguments"],
         "Testing": ["Glibc", "Synchronization", "FoundationEssentials", "OmniwayTransport"],
     ]
