@@ -26,6 +26,7 @@ public final class Admin: Sendable {
             listening = try await StreamAcceptor(address, limits: ConnectionLimits(total: 256)).open(into: [server])
         } catch {
             await home.shutdown()
+            await server.release()  // Its routes hold the loop.
             throw error
         }
         self.address = listening.address
@@ -37,5 +38,6 @@ public final class Admin: Sendable {
         await listening.stop()
         await server.run { _, server in server.drain() }
         await home.shutdown()
+        await server.release()  // Its routes hold the loop.
     }
 }

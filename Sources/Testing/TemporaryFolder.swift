@@ -36,6 +36,25 @@ public final class TemporaryFolder: Sendable {
         guard unsafe rename(file(name) + ".new", file(name)) == 0 else { throw SystemError(number: errno) }
     }
 
+    public func move(_ name: String, to other: String) throws(SystemError) {
+        guard unsafe rename(file(name), file(other)) == 0 else { throw SystemError(number: errno) }
+    }
+
+    /// What a file holds, which must be UTF-8.
+    public func read(_ name: String) throws(SystemError) -> String {
+        let descriptor = unsafe open(file(name), O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SystemError(number: errno) }
+        defer { close(descriptor) }
+        var all: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = unsafe Glibc.read(descriptor, &part, part.count)
+            if count < 0 { throw SystemError(number: errno) }
+            if count == 0 { return String(decoding: all, as: UTF8.self) }
+            all += part.prefix(count)
+        }
+    }
+
     private var names: [String] {
         // Safe because each entry is read before the next is asked for, and none after the folder is closed.
         guard let folder = unsafe opendir(path) else { return [] }

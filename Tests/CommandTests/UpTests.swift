@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Glibc
 import OmniwayTesting
 import OmniwayTransport
@@ -60,7 +59,6 @@ final class PlainClient {
 }
 
 @Suite(.timeLimit(.minutes(2))) struct UpTests {
-    private let folder = FileManager.default.temporaryDirectory.path + "/omniway-\(UInt64.random(in: 0...(.max)))"
 
     @Test func `a node says where it listens, echoes, and ends with success when it is told to`() async throws {
         let node = try await RunningNode.start("--loops 2")
@@ -184,18 +182,14 @@ final class PlainClient {
     }
 
     @Test func `a hang-up opens the log again after rotation`() async throws {
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        let log = folder + "/node.log"
-        let node = try await RunningNode.start("--log-file \(log)")
-        while try !String(contentsOfFile: log, encoding: .utf8).contains("node up") { await Task.yield() }
-        try FileManager.default.moveItem(atPath: log, toPath: log + ".1")
+        let folder = try TemporaryFolder()
+        let node = try await RunningNode.start("--log-file \(folder.file("node.log"))")
+        while try !folder.read("node.log").contains("node up") { await Task.yield() }
+        try folder.move("node.log", to: "old.log")
         kill(node.program.pid, SIGHUP)
-        while !FileManager.default.fileExists(atPath: log) { await Task.yield() }
+        while (try? folder.read("node.log")) == nil { await Task.yield() }
         await node.program.stop()
-        let (old, new) = (
-            try String(contentsOfFile: log + ".1", encoding: .utf8), try String(contentsOfFile: log, encoding: .utf8)
-        )
+        let (old, new) = (try folder.read("old.log"), try folder.read("node.log"))
         #expect(old.contains("node up") && !old.contains("stopping"))
         #expect(new.contains("stopping"))
     }

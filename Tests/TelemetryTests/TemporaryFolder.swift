@@ -4,10 +4,6 @@ import OmniwayTransport
 
 /// What the log's tests do in a folder besides.
 extension TemporaryFolder {
-    func move(_ name: String, to other: String) throws {
-        guard unsafe rename(file(name), file(other)) == 0 else { throw SystemError(number: errno) }
-    }
-
     func makeFolder(_ name: String) throws {
         guard unsafe mkdir(file(name), 0o700) == 0 else { throw SystemError(number: errno) }
     }
@@ -29,18 +25,6 @@ extension TemporaryFolder {
         guard !text.isEmpty else { return [] }
         precondition(text.last == "\n", "the last line of \(name) has no end")
         return text.dropLast().split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-    }
-
-    func read(_ name: String) throws -> String {
-        let descriptor = try open(name)
-        defer { close(descriptor) }
-        return try String(decoding: readToEnd(of: descriptor), as: UTF8.self)
-    }
-
-    private func readToEnd(of descriptor: Int32) throws -> [UInt8] {
-        var all: [UInt8] = []
-        while let part = try readSome(of: descriptor) { all += part }
-        return all
     }
 }
 
