@@ -44,6 +44,7 @@ package final class Certificate: @unchecked Sendable {  // Safe because it is ne
     package var issuer: String { unsafe name(X509_get_issuer_name(handle)) }
     package var validFrom: String { unsafe date(X509_get0_notBefore(handle)) }
     package var validUntil: String { unsafe date(X509_get0_notAfter(handle)) }
+    package var hasExpired: Bool { unsafe X509_cmp_current_time(X509_get0_notAfter(handle)) != 1 }
 
     /// The host names and addresses that it is for, as "DNS:a.example" and "IP Address:10.0.0.1".
     package var names: [String] {

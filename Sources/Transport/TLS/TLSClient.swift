@@ -1,5 +1,4 @@
 import OmniwayCrypto
-import OmniwayTelemetry
 
 /// TLS for links that are dialled, to one host.
 public struct TLSClient: DialerLayer {
@@ -8,7 +7,6 @@ public struct TLSClient: DialerLayer {
     public let host: String
     private let source: TLSContextSource
     private let pins: TLSPins?
-    private let sessions = TLSSessions()
 
     /// `protocols` are those of ALPN, the preferred one first. Files are read at once, and again when they change.
     public init(
@@ -27,10 +25,9 @@ public struct TLSClient: DialerLayer {
 
     func prepare(_ engine: TLSEngine) {
         engine.expectHost()
-        let (pins, host, sessions) = (pins, host, sessions)
+        let (pins, host) = (pins, host)
         if let pins { engine.objectionToCertificate = { pins.objection(to: TLSFingerprint($0), of: host) } }
-        engine.keep = { sessions.keep($0) }
-        if let session = sessions.take() { engine.resume(session) }
+        engine.resume()
     }
 
     /// The handshake has succeeded; what still speaks against the peer.
@@ -38,18 +35,4 @@ public struct TLSClient: DialerLayer {
         guard let pins, let fingerprint = info?.peer?.fingerprint else { return nil }
         return pins.confirm(fingerprint, of: host) ? nil : pins.objection(to: fingerprint, of: host)
     }
-}
-
-/// Sessions that a server has offered to resume. Each is used once, as TLS 1.3 recommends.
-final class TLSSessions: Sendable {
-    private let kept = Lock<[TLSSession]>([])
-    private static let most = 4
-
-    func keep(_ session: TLSSession) {
-        kept.withLock { kept in
-            if kept.count == Self.most { kept.removeFirst() }
-            kept.append(session)
-        }
-    }
-    func take() -> TLSSession? { kept.withLock { $0.popLast() } }
 }

@@ -9,6 +9,8 @@ final class TLSContext: @unchecked Sendable {  // Safe because it is not changed
     private let identities: [LoadedIdentity]
     /// As ALPN has them on the wire, the preferred one first.
     let protocols: [UInt8]
+    /// Those that servers have offered to resume. With the context they go: whom it trusted may not be trusted now.
+    let sessions = TLSSessions()
 
     struct Settings: Sendable {
         var protocols: [String] = []
@@ -54,6 +56,7 @@ final class TLSContext: @unchecked Sendable {  // Safe because it is not changed
         unsafe omniway_ctx_set_session_cache(handle, Int(SSL_SESS_CACHE_OFF))
         unsafe SSL_CTX_set_num_tickets(handle, 1)
         unsafe omniway_ctx_set_ticket_keys(handle, ticketKeys, ticketKeys.count)
+        unsafe SSL_CTX_set_session_ticket_cb(handle, nil, TLSSession.judgeTicket, nil)
         let name = Array("omniway".utf8)
         unsafe SSL_CTX_set_session_id_context(handle, name, UInt32(name.count))
         let me = unsafe Unmanaged.passUnretained(context).toOpaque()

@@ -23,7 +23,6 @@ final class TLSEngine {
     /// What is wrong with the peer's certificate.
     var objection: String?
     var objectionToCertificate: (Certificate) -> String? = { _ in nil }
-    var keep: (TLSSession) -> Void = { _ in }
     private(set) var isOpen = false
 
     init?(_ context: TLSContext, host: String, isServer: Bool, carrier: Link) {
@@ -62,11 +61,11 @@ final class TLSEngine {
         }
     }
 
-    func resume(_ session: TLSSession) { unsafe SSL_set_session(ssl, session.handle) }
+    func resume() { if let session = context.sessions.take() { unsafe SSL_set_session(ssl, session.handle) } }
 
     static func keepSession(_ session: OpaquePointer?, of ssl: OpaquePointer?) -> Int32 {
         guard let session = unsafe session, let engine = unsafe of(ssl) else { return 0 }
-        engine.keep(unsafe TLSSession(owning: session))
+        engine.context.sessions.keep(unsafe TLSSession(owning: session))
         return 1  // The reference is kept.
     }
 

@@ -15,13 +15,15 @@ public struct TLSServer: AcceptorLayer {
     ) throws(TLSError) {
         self.handshakes = handshakes
         let settings = TLSContext.Settings(protocols: protocols, minimum: minimum)
-        // The same for all contexts, so that sessions outlive a new certificate.
+        // The same for all contexts, so that sessions outlive a new certificate. Not where clients show theirs: who
+        // resumes a session is not verified again, so it must not outlive the trust that it came from.
         let keys = SecretBytes.random(80)
         source = try TLSContextSource(files: identities.flatMap(\.files) + (clients.trust?.files ?? [])) {
             () throws(TLSError) in
             var loaded: [LoadedIdentity] = []
             for identity in identities { loaded.append(try identity.load()) }
-            return try .server(settings, identities: loaded, clients: clients, ticketKeys: keys)
+            let ticketKeys = clients.trust == nil ? keys : SecretBytes.random(keys.count)
+            return try .server(settings, identities: loaded, clients: clients, ticketKeys: ticketKeys)
         }
     }
 
