@@ -13,6 +13,8 @@ public struct TLSClient: DialerLayer {
         host: String, trust: TLSTrust = .system, identity: TLSIdentity? = nil, protocols: [String] = [],
         minimum: TLSVersion = .v12
     ) throws(TLSError) {
+        // OpenSSL takes these for "any host", or for fewer letters than there are.
+        guard !host.isEmpty, !host.hasPrefix("."), !host.utf8.contains(0) else { throw .badHost(host) }
         self.host = host
         if case .pins(let pins) = trust.kind { self.pins = pins } else { pins = nil }
         let settings = TLSContext.Settings(protocols: protocols, minimum: minimum)
@@ -23,11 +25,13 @@ public struct TLSClient: DialerLayer {
 
     public func dialingDriver(on loop: Loop) -> LayerDriver { TLSDriver(source, .client(self)) }
 
-    func prepare(_ engine: TLSEngine) {
-        engine.expectHost()
+    /// False when OpenSSL does not understand the host, and would not look for it in the certificate.
+    func prepare(_ engine: TLSEngine) -> Bool {
+        guard engine.expectHost() else { return false }
         let (pins, host) = (pins, host)
         if let pins { engine.objectionToCertificate = { pins.objection(to: TLSFingerprint($0), of: host) } }
         engine.resume()
+        return true
     }
 
     /// The handshake has succeeded; what still speaks against the peer.

@@ -38,7 +38,9 @@ final class TLSDriver: LayerDriver {
         }
         self.engine = engine
         if case .client(let client) = side {
-            client.prepare(engine)
+            guard client.prepare(engine) else {
+                return fail(.certificateRefused.with("no certificate can name \(client.host)"))
+            }
             advance(engine)
         }
     }

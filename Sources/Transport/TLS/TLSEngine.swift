@@ -51,14 +51,14 @@ final class TLSEngine {
 
     // MARK: As a client
 
-    /// Whom the certificate must name. An address is not sent as a server name; it must stand in the certificate too.
-    func expectHost() {
+    /// Whom the certificate must name. An address is not sent as a server name; it must stand in the certificate too,
+    /// without its scope, which only this machine knows.
+    func expectHost() -> Bool {
         if SocketAddress(host: host, port: 0) != nil {
-            unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host)
-        } else {
-            unsafe omniway_set_server_name(ssl, host)
-            unsafe SSL_set1_host(ssl, host)
+            let digits = String(host.prefix { $0 != "%" })
+            return unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), digits) == 1
         }
+        return unsafe omniway_set_server_name(ssl, host) == 1 && SSL_set1_host(ssl, host) == 1
     }
 
     func resume() { if let session = context.sessions.take() { unsafe SSL_set_session(ssl, session.handle) } }

@@ -10,6 +10,7 @@ public enum TLSError: Error, Equatable, CustomStringConvertible {
     case keyMismatch(certificate: String, key: String)
     case noIdentity
     case badProtocolName(String)
+    case badHost(String)
     case unusable(String)
 
     public var description: String {
@@ -26,6 +27,8 @@ public enum TLSError: Error, Equatable, CustomStringConvertible {
             "the key in \(key) is not that of the certificate in \(certificate); give the pair that was made together"
         case .noIdentity: "a server needs a certificate; give files, or TLSIdentity.selfSigned"
         case .badProtocolName(let name): "'\(name)' is no protocol name for ALPN; it has 1 to 255 bytes"
+        case .badHost(let host):
+            "'\(host)' is no host that a certificate can name; give a host name, or an address in digits"
         case .unusable(let words): words
         }
     }

@@ -69,4 +69,21 @@ import Testing
         let near = await dial(client, tls)
         #expect(await near.reason == .certificateRefused)
     }
+
+    @Test func `a host that no certificate can name is refused before anything is dialled`() throws {
+        for host in ["", ".example", "a\u{0}.example"] {
+            #expect(throws: TLSError.badHost(host)) { try TLSClient(host: host) }
+        }
+    }
+
+    @Test func `an address with a scope is looked for in the certificate without it`() async throws {
+        let right = try TLSIdentity.selfSigned("fe80::1")
+        let wrong = try TLSIdentity.selfSigned("localhost")
+        for (identity, expected) in [(right, nil), (wrong, CloseReason.certificateRefused)] {
+            let tls = try await TLSWorld(TLSServer(identity))
+            let trust = TLSTrust.roots(pem: try identity.certificatePEM)
+            let near = await dial(try TLSClient(host: "fe80::1%1", trust: trust), tls)
+            #expect(await near.reason == expected)
+        }
+    }
 }
