@@ -28,10 +28,6 @@ static inline int omniway_ctx_add_chain(SSL_CTX *ctx, X509 *certificate) {
     return SSL_CTX_add1_chain_cert(ctx, certificate);
 }
 
-static inline void omniway_clear_chain(SSL *ssl) {
-    SSL_clear_chain_certs(ssl);
-}
-
 static inline int omniway_add_chain(SSL *ssl, X509 *certificate) {
     return SSL_add1_chain_cert(ssl, certificate);
 }

@@ -51,6 +51,7 @@ final class TLSContext: @unchecked Sendable {  // Safe because it is not changed
         if identities.isEmpty { throw .noIdentity }
         let context = try TLSContext(isServer: true, settings, identities)
         try context.check(clients)
+        try context.tryOut(identities.dropFirst())
         let handle = unsafe context.handle
         // Tickets hold the sessions, so that the server need not. One is enough for a client that comes back.
         unsafe omniway_ctx_set_session_cache(handle, Int(SSL_SESS_CACHE_OFF))
@@ -82,12 +83,26 @@ final class TLSContext: @unchecked Sendable {  // Safe because it is not changed
         guard let index = context.identities.firstIndex(where: { $0.chain[0].covers(host: host) }), index > 0 else {
             return SSL_TLSEXT_ERR_OK
         }
-        let identity = context.identities[index]
-        unsafe omniway_clear_chain(ssl)
-        unsafe SSL_use_certificate(ssl, identity.chain[0].handle)
-        unsafe SSL_use_PrivateKey(ssl, identity.key.handle)
-        for certificate in identity.chain.dropFirst() { unsafe omniway_add_chain(ssl, certificate.handle) }
-        return SSL_TLSEXT_ERR_OK
+        return unsafe show(context.identities[index], on: ssl) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL
+    }
+
+    /// Whether this connection can show it.
+    private static func show(_ identity: LoadedIdentity, on ssl: OpaquePointer) -> Bool {
+        // OpenSSL holds one certificate for each kind of key, and chooses among them by what the client likes.
+        unsafe SSL_certs_clear(ssl)
+        guard unsafe SSL_use_certificate(ssl, identity.chain[0].handle) == 1,
+            unsafe SSL_use_PrivateKey(ssl, identity.key.handle) == 1
+        else { return false }
+        return identity.chain.dropFirst().allSatisfy { unsafe omniway_add_chain(ssl, $0.handle) == 1 }
+    }
+
+    /// What OpenSSL refuses must not come out when the first client asks for it.
+    private func tryOut(_ identities: some Sequence<LoadedIdentity>) throws(TLSError) {
+        guard let ssl = unsafe SSL_new(handle) else { throw .openSSL("set up TLS") }
+        defer { unsafe SSL_free(ssl) }
+        for identity in identities {
+            guard unsafe Self.show(identity, on: ssl) else { throw .unusable(identity) }
+        }
     }
 
     private static func chooseProtocol(
@@ -156,7 +171,7 @@ final class TLSContext: @unchecked Sendable {  // Safe because it is not changed
     private func use(_ identity: LoadedIdentity) throws(TLSError) {
         guard unsafe SSL_CTX_use_certificate(handle, identity.chain[0].handle) == 1,
             unsafe SSL_CTX_use_PrivateKey(handle, identity.key.handle) == 1
-        else { throw .openSSL("use the certificate of \(identity.chain[0].subject)") }
+        else { throw .unusable(identity) }
         for certificate in identity.chain.dropFirst() { unsafe omniway_ctx_add_chain(handle, certificate.handle) }
     }
 
@@ -220,6 +235,10 @@ public enum TLSVersion: Sendable, Comparable, CustomStringConvertible {
 }
 
 extension TLSError {
+    fileprivate static func unusable(_ identity: LoadedIdentity) -> TLSError {
+        .openSSL("use the certificate of \(identity.chain[0].subject)")
+    }
+
     static func openSSL(_ deed: String) -> TLSError {
         let error = ERR_peek_last_error()
         ERR_clear_error()

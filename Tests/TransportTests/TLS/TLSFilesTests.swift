@@ -92,4 +92,47 @@ import Testing
         #expect(due == [true, false, false, true])
         #expect(try !source([]).isDue(Moment(nanoseconds: second)))
     }
+
+    /// A certificate and a key as the openssl program makes them.
+    private func make(_ name: String, key: String, alternatives: String) async throws -> TLSIdentity {
+        let settings = "[req]\ndistinguished_name=n\nx509_extensions=x\n[n]\n[x]\nsubjectAltName=@a\n[a]\n"
+        try folder.write("\(name).cnf", settings + alternatives + "\n")
+        let path = folder.path
+        let program = try await TestProgram([
+            "sh", "-c",
+            "cd \(path) && openssl req -x509 -config \(name).cnf -newkey \(key) -nodes -subj /CN=\(name) "
+                + "-keyout \(name).key -out \(name).pem >log 2>&1; echo made",
+        ]) { $0 == "made" }
+        await program.stop()
+        return .files(certificate: folder.file("\(name).pem"), key: folder.file("\(name).key"))
+    }
+
+    @Test func `the server name chooses among keys of different kinds`() async throws {
+        let first = try TLSIdentity.selfSigned("first.example")
+        let second = try await make("second", key: "rsa:2048", alternatives: "DNS.1=second.example")
+        for (pair, host, expected) in [
+            ((first, second), "second.example", second), ((first, second), "first.example", first),
+            ((second, first), "first.example", first), ((second, first), "second.example", second),
+            ((second, first), "else.example", second),
+        ] {
+            let identities = [try pair.0.inMemory, try pair.1.inMemory]
+            let tls = try await TLSWorld(TLSServer(identities[0], identities[1]))
+            let near = await tls.dial(try TLSClient(host: host, trust: .anybody))
+            #expect(await near.tls?.peer?.fingerprint == (try expected.fingerprint), "\(host)")
+        }
+    }
+
+    @Test func `every certificate of a server must be usable, not only the first`() async throws {
+        let first = try TLSIdentity.selfSigned("first.example")
+        let weak = try await make("weak", key: "rsa:1024", alternatives: "DNS.1=weak.example")
+        #expect(throws: TLSError.self) { try TLSServer(weak) }
+        #expect(throws: TLSError.self) { try TLSServer(first, weak) }
+    }
+}
+
+extension TLSIdentity {
+    /// The same, not read from its files again.
+    fileprivate var inMemory: TLSIdentity {
+        get throws { try .pem(certificate: certificatePEM, key: keyPEM) }
+    }
 }
