@@ -56,6 +56,9 @@ open class LayerDriver: LinkDriver, LinkHandler {
         if let link, link.state == .open { link.peerFinished() } else { fail(.handshakeFailed.with("the peer left")) }
     }
 
+    /// Why the link above ends when its carrier has ended like that.
+    open func end(of link: Link, after reason: CloseReason) -> CloseReason { reason }
+
     /// Both links have ended, or the carrier before there was another: what the protocol holds can go.
     open func ended() {}
 
@@ -137,8 +140,7 @@ open class LayerDriver: LinkDriver, LinkHandler {
         handshake?.end(reason == .handshakeTimeout ? .timeout : .failed, on: carrier.loop)
         handshake = nil
         lower = nil
-        let link = exchange(&upper, with: nil)
-        link?.ended(reason)
+        if let link = exchange(&upper, with: nil) { link.ended(end(of: link, after: reason)) }
         ended()
     }
 }

@@ -112,7 +112,13 @@ final class TLSDriver: LayerDriver {
     override func finished(_ carrier: Link) {
         guard let engine, engine.isOpen else { return super.finished(carrier) }
         // After the end of TLS this is the end that was announced; the link has been told.
-        if link?.peerHasFinished != true { fail(.truncated.with("the peer left without ending TLS")) }
+        if link?.peerHasFinished != true { fail(Self.cutOff) }
+    }
+    private static let cutOff = CloseReason.truncated.with("the peer left without ending TLS")
+
+    /// A carrier that this side has finished ends by itself when its peer does too, and asks nobody.
+    override func end(of link: Link, after reason: CloseReason) -> CloseReason {
+        reason == .finished && !link.peerHasFinished ? Self.cutOff : reason
     }
 
     // MARK: Downwards

@@ -207,6 +207,20 @@ import Testing
         let text = await tls.world.first.snapshot().prometheusText
         #expect(text.contains(#"omniway_handshakes_total{layer="tls",outcome="failed",side="accepting"} 3"#))
     }
+
+    @Test func `an end that is cut off is truncated, also where this side has ended before`() async throws {
+        let tls = try await TLSWorld(TLSServer(identity))
+        let near = await tls.dial(try client())
+        await near.run { _, near in near.link?.finish() }
+        tls.world.settle()
+        await tls.intake.run { _, intake in
+            intake.recorders[0].link?.write("half of it")
+            let carrier = (intake.recorders[0].link?.driver as? LayerDriver)?.carrier
+            carrier?.finish()
+        }
+        tls.world.settle()
+        #expect(await near.reason == .truncated)
+    }
 }
 
 /// Pauses after every piece, and reads on in the next turn.
