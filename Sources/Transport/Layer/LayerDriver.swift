@@ -35,6 +35,7 @@ open class LayerDriver: LinkDriver, LinkHandler {
     }
 
     open func setReading(_ isReading: Bool, for link: Link) {
+        if handshake != nil { return }  // It needs the carrier's bytes.
         if isReading { carrier?.resumeReading() } else { carrier?.pauseReading() }
     }
 
@@ -71,6 +72,7 @@ open class LayerDriver: LinkDriver, LinkHandler {
         let intake = exchange(&handshake, with: nil)?.intake
         if let link = upper {
             link.setPeer(carrier.traits.peer)
+            if !link.isReading { carrier.pauseReading() }
             link.opened()
         } else if let intake {
             accept(carrier, into: intake)

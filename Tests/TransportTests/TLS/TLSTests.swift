@@ -221,6 +221,23 @@ import Testing
         tls.world.settle()
         #expect(await near.reason == .truncated)
     }
+
+    @Test func `a link that is paused before it is open opens, and is not read`() async throws {
+        let tls = try await TLSWorld(TLSServer(identity))
+        let recorder = await tls.world.first.own { _ in Recorder() }
+        let dialer: some Dialer = try client().over(tls.stream)
+        await recorder.run { loop, recorder in
+            dialer.dial(on: loop, deadline: .seconds(20), handler: recorder)?.pauseReading()
+        }
+        tls.world.settle()
+        #expect(await recorder.events == [.opened])
+        await tls.intake.run { _, intake in intake.recorders.first?.link?.write("welcome") }
+        tls.world.settle()
+        #expect(await recorder.run { _, recorder in recorder.text } == "")
+        await recorder.run { _, recorder in recorder.link?.resumeReading() }
+        tls.world.settle()
+        #expect(await recorder.run { _, recorder in recorder.text } == "welcome")
+    }
 }
 
 /// Pauses after every piece, and reads on in the next turn.
