@@ -134,6 +134,9 @@ open class LayerDriver: LinkDriver, LinkHandler {
         upper = nil
         guard let carrier else { return }
         guard handshake == nil, carrier.state == .open else { return carrier.close(reason) }
+        // What has waited above waits below now. That the two queues are one makes no slow reader of the peer.
+        let room = carrier.limits.most + 2 * rest.byteCount
+        if !rest.isEmpty { carrier.limits.most = min(room, QueueLimits.largest) }
         sayGoodbye(reason, rest: rest, over: carrier)
         leave(carrier, reason)
     }

@@ -238,6 +238,21 @@ import Testing
         tls.world.settle()
         #expect(await recorder.run { _, recorder in recorder.text } == "welcome")
     }
+
+    @Test func `a link that is closed with its queue as full as it may be sends all of it`() async throws {
+        let limits = QueueLimits(low: 16 << 10, high: 64 << 10, most: 1 << 20)
+        let tls = try await TLSWorld(TLSServer(identity), stream: InProcess(queue: limits))
+        let near = await tls.dial(try client())
+        let text = String(repeating: "z", count: limits.most - 100)
+        await near.run { _, near in
+            near.link?.write(text)
+            near.link?.close(.done)
+        }
+        tls.world.advance(by: .seconds(1))
+        #expect(await tls.received().utf8.count == text.utf8.count)
+        #expect(await near.reason == .done)
+        #expect(await tls.intake.run { _, intake in intake.recorders[0].events } == [.opened, .finished])
+    }
 }
 
 /// Pauses after every piece, and reads on in the next turn.

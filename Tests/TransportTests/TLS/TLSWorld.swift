@@ -4,10 +4,11 @@ import OmniwayTransport
 /// A server with TLS and clients of it, in one simulated world.
 struct TLSWorld {
     let world = SimulatedWorld()
-    let stream = InProcess()
+    let stream: InProcess
     let intake: LoopBound<RecordingIntake>
 
-    init(_ server: TLSServer) async throws {
+    init(_ server: TLSServer, stream: InProcess = InProcess()) async throws {
+        self.stream = stream
         intake = await world.first.own { _ in RecordingIntake() }
         let acceptor: some Acceptor = server.over(stream)
         _ = try await acceptor.open(into: [intake])
