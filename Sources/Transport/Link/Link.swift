@@ -23,6 +23,8 @@ public final class Link {
     /// The bytes in the handler's hands, so that a link detached meanwhile can take the rest along.
     var chunk = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     var flags: Flags = []
+    /// How many carriers are below.
+    private(set) var height: UInt8 = 0
     var holds: UInt32 = 0
     /// Links whose reading waits until this one is writable.
     var heldBack: [LinkID] = []
@@ -54,8 +56,6 @@ public final class Link {
         static let hasEnded = Flags(rawValue: 1024)
         /// The driver has bytes of the queue in its hands.
         static let sending = Flags(rawValue: 2048)
-        /// Other links live on this one.
-        static let carries = Flags(rawValue: 4096)
         /// Messages are text: what is written, what the driver is given to send, what the handler receives.
         static let writesText = Flags(rawValue: 8192)
         static let sendsText = Flags(rawValue: 16384)
@@ -101,7 +101,7 @@ public final class Link {
     ) -> Link? {
         let link = Link(on: carrier.loop, traits: traits, limits: carrier.limits, driver: driver, handler: handler)
         if link == nil { carrier.close(.tooManyLinks) }
-        carrier.flags.insert(.carries)
+        link?.height = carrier.height + 1
         return link
     }
 

@@ -4,8 +4,11 @@ extension Loop {
     func end(patience: Duration = .seconds(1)) {
         if isEnding { return }
         // Those above first: their last words go through the links that carry them.
-        links.forEach { _, entry in if !entry.link.flags.contains(.carries) { entry.link.close(.shutdown) } }
-        links.forEach { _, entry in entry.link.close(.shutdown) }
+        var highest: UInt8 = 0
+        links.forEach { _, entry in highest = max(highest, entry.link.height) }
+        for height in stride(from: Int(highest), through: 0, by: -1) {
+            links.forEach { _, entry in if entry.link.height >= height { entry.link.close(.shutdown) } }
+        }
         settle()
         let deadline = clock.now + patience
         while lingering > 0, poller != nil, clock.now < deadline {

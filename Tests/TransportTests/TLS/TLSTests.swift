@@ -253,6 +253,27 @@ import Testing
         #expect(await near.reason == .done)
         #expect(await tls.intake.run { _, intake in intake.recorders[0].events } == [.opened, .finished])
     }
+
+    @Test func `when a loop ends, the goodbye of a WebSocket goes through its TLS`() async throws {
+        let (world, far) = (SimulatedWorld(), SimulatedWorld())
+        let stream = InProcess()
+        let intake = await world.first.own { _ in RecordingIntake() }
+        let secured: some Acceptor = try TLSServer(identity).over(stream)
+        _ = try await WebSocket().over(secured).open(into: [intake])
+        let near = await far.first.own { _ in Recorder() }
+        let dialer: some Dialer = try client().over(stream)
+        let webSocket: some Dialer = WebSocket().over(dialer)
+        await near.run { loop, near in _ = webSocket.dial(on: loop, deadline: .seconds(5), handler: near) }
+        func settle() { for _ in 0..<20 { [world, far].forEach { $0.settle() } } }
+        settle()
+        #expect(await near.events == [.opened])
+        await intake.run { _, intake in intake.recorders[0].link?.write("last words") }
+        world.first.endSimulation()
+        settle()
+        far.advance(by: .seconds(20))
+        #expect(await near.run { _, near in near.messages } == [Array("last words".utf8)])
+        #expect(await near.reason == .finished)
+    }
 }
 
 /// Pauses after every piece, and reads on in the next turn.
