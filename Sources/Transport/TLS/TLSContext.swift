@@ -38,6 +38,8 @@ final class TLSContext: @unchecked Sendable {  // Safe because it is not changed
         unsafe omniway_ctx_set_min_version(handle, settings.minimum.number)
         // Of TLS 1.2 only what keeps past connections secret when the key is lost.
         unsafe SSL_CTX_set_cipher_list(handle, "ECDHE+AESGCM:ECDHE+CHACHA20")
+        guard unsafe omniway_ctx_set_groups(handle) == 1 else { throw .openSSL("choose the key exchanges of TLS") }
+        ERR_clear_error()  // It may not know the newest one.
         if let identity = identities.first { try use(identity) }
     }
 

@@ -106,4 +106,14 @@ import Testing
             }
         }
     }
+
+    @Test func `a key exchange that costs much is not offered`() async throws {
+        let authority = try await TestAuthority()
+        try await serve(TLSServer(authority.identity("good"))) { address, _, _ in
+            let connect = "echo hello | openssl s_client -connect \(address) -tls1_3 -ign_eof 2>&1 -groups"
+            #expect(try await run("\(connect) P-256").contains("welcome"))
+            let refused = try await run("\(connect) ffdhe8192")
+            #expect(!refused.contains("welcome"), "\(refused)")
+        }
+    }
 }
