@@ -65,6 +65,18 @@ static inline void omniway_bio_is_fine(BIO *bio) {
     BIO_clear_retry_flags(bio);
 }
 
+static inline GENERAL_NAMES *omniway_alternative_names(const X509 *certificate) {
+    return X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+}
+
+static inline int omniway_name_count(const GENERAL_NAMES *names) {
+    return sk_GENERAL_NAME_num(names);
+}
+
+static inline GENERAL_NAME *omniway_name(const GENERAL_NAMES *names, int index) {
+    return sk_GENERAL_NAME_value(names, index);
+}
+
 static inline EVP_PKEY *omniway_new_p256_key(void) {
     return EVP_EC_gen("P-256");
 }

@@ -48,11 +48,17 @@ package final class Certificate: @unchecked Sendable {  // Safe because it is ne
 
     /// The host names and addresses that it is for, as "DNS:a.example" and "IP Address:10.0.0.1".
     package var names: [String] {
-        let index = unsafe X509_get_ext_by_NID(handle, NID_subject_alt_name, -1)
-        guard index >= 0, let part = unsafe X509_get_ext(handle, index) else { return [] }
-        let memory = MemoryText()
-        guard unsafe X509V3_EXT_print(memory.handle, part, 0, 0) == 1 else { return [] }
-        return memory.text.split(separator: ",").map { String($0.drop { $0 == " " }) }
+        guard let names = unsafe omniway_alternative_names(handle) else {
+            ERR_clear_error()
+            return []
+        }
+        defer { unsafe GENERAL_NAMES_free(names) }
+        // One by one: a name may have a comma in it.
+        return unsafe (0..<omniway_name_count(names)).map { index in
+            let memory = MemoryText()
+            unsafe GENERAL_NAME_print(memory.handle, omniway_name(names, index))
+            return memory.text
+        }
     }
 
     package func covers(host: String) -> Bool { unsafe X509_check_host(handle, host, host.utf8.count, 0, nil) == 1 }

@@ -128,6 +128,12 @@ import Testing
         #expect(throws: TLSError.self) { try TLSServer(weak) }
         #expect(throws: TLSError.self) { try TLSServer(first, weak) }
     }
+
+    @Test func `a name with a comma in it is one name`() async throws {
+        let sly = try await make("sly", key: "rsa:2048", alternatives: "URI.1=urn:x, DNS:admin.example")
+        let names = try Certificate.all(inPEM: Array(sly.certificatePEM.utf8))[0].names
+        #expect(names == ["URI:urn:x, DNS:admin.example"])
+    }
 }
 
 extension TLSIdentity {
