@@ -36,7 +36,8 @@ public struct TLSClient: DialerLayer {
 
     /// The handshake has succeeded; what still speaks against the peer.
     func lastObjection(to info: TLSInfo?) -> String? {
-        guard let pins, let fingerprint = info?.peer?.fingerprint else { return nil }
-        return pins.confirm(fingerprint, of: host) ? nil : pins.objection(to: fingerprint, of: host)
+        guard let pins else { return nil }
+        guard let fingerprint = info?.peer?.fingerprint else { return "\(host) has shown no certificate" }
+        return pins.confirm(fingerprint, of: host)
     }
 }

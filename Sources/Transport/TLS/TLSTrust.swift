@@ -60,25 +60,32 @@ public final class TLSPins: Sendable {
 
     /// Nil when it is good.
     func objection(to fingerprint: TLSFingerprint, of host: String) -> String? {
-        known.withLock { known in
-            if let expected = known[host] {
-                return expected == fingerprint
-                    ? nil
-                    : "certificate of \(host) has changed: pinned is \(expected), shown was \(fingerprint); "
-                        + "if the host has a new certificate, forget the pin"
-            }
-            if !learns { return "no certificate is pinned for \(host); shown was \(fingerprint)" }
-            return known.count < limit ? nil : "as many certificates are pinned as there may be, \(limit)"
-        }
+        known.withLock { objection(to: fingerprint, of: host, among: $0) }
     }
 
-    /// The handshake has succeeded: the host has the key too. False if another certificate was learned meanwhile.
-    func confirm(_ fingerprint: TLSFingerprint, of host: String) -> Bool {
-        let before = known.withLock { known in
-            defer { known[host] = known[host] ?? fingerprint }
-            return known[host]
+    private func objection(
+        to fingerprint: TLSFingerprint, of host: String, among known: [String: TLSFingerprint]
+    ) -> String? {
+        if let expected = known[host] {
+            return expected == fingerprint
+                ? nil
+                : "certificate of \(host) has changed: pinned is \(expected), shown was \(fingerprint); "
+                    + "if the host has a new certificate, forget the pin"
         }
-        if before == nil { learned(host, fingerprint) }
-        return before == nil || before == fingerprint
+        if !learns { return "no certificate is pinned for \(host); shown was \(fingerprint)" }
+        return known.count < limit ? nil : "as many certificates are pinned as there may be, \(limit)"
+    }
+
+    /// The handshake has succeeded: the host has the key too. What is known may have changed since it began, and a
+    /// session that is resumed was not looked at before.
+    func confirm(_ fingerprint: TLSFingerprint, of host: String) -> String? {
+        let (objection, isNew) = known.withLock { known in
+            let words = self.objection(to: fingerprint, of: host, among: known)
+            let isNew = words == nil && known[host] == nil
+            if isNew { known[host] = fingerprint }
+            return (words, isNew)
+        }
+        if isNew { learned(host, fingerprint) }
+        return objection
     }
 }

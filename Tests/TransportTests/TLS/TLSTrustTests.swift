@@ -86,4 +86,15 @@ import Testing
             #expect(await near.reason == expected)
         }
     }
+
+    @Test func `a pin that was forgotten is not learned again by resuming, where nothing is learned`() async throws {
+        let identity = try TLSIdentity.selfSigned("office")
+        let pins = TLSPins(["office": try identity.fingerprint], learns: false)
+        let tls = try await TLSWorld(TLSServer(identity))
+        let client = try TLSClient(host: "office", trust: .pinned(by: pins))
+        #expect(await dial(client, tls).reason == nil)
+        pins.forget("office")
+        #expect(await dial(client, tls).reason == .certificateRefused)
+        #expect(pins["office"] == nil)
+    }
 }
