@@ -76,6 +76,10 @@ extension Link {
         return state == .open ? count : bytes.byteCount
     }
 
+    /// For a handler that hands the link on within `receive`: so many of the bytes in hand are not for the next one,
+    /// who may detach the link with the rest.
+    func used(_ count: Int) { unsafe chunk = UnsafeRawBufferPointer(rebasing: chunk.dropFirst(count)) }
+
     /// A handler that took only a part may have put another in its place, which has not seen the rest.
     private func offerAgain(_ bytes: RawSpan, taken: Int) {
         var rest = bytes.extracting(droppingFirst: taken)

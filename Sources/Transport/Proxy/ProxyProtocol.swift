@@ -42,6 +42,7 @@ private final class ProxyReader: LinkHandler {
         do throws(ProxyError) {
             guard let (header, size) = try ProxyHeader.decode(bytes) else { return 0 }
             if case .proxied(let source, _) = header { link.setPeer(SocketAddress(source)) }
+            link.used(size)
             handOver(link)
             return size
         } catch {

@@ -158,4 +158,28 @@ import Testing
         #expect(AddressRange.unix.contains(.unix("/run/a")))
         #expect(!AddressRange.unix.contains(.loopback()))
     }
+
+    @Test func `a link that moves on as it opens takes along what follows the header, and not the header`()
+        async throws
+    {
+        try await withLoops { loops in
+            let reports = Reports()
+            let mover = await loops.loops[0].own { _ in
+                Reporter(
+                    "mover", reports,
+                    onOpen: { link in
+                        guard let detached = try? link.detach() else { return }
+                        _ = link.loop.adopt(detached, handler: Reporter("adopter", reports))
+                    })
+            }
+            let proxy = ProxyProtocol(from: AddressRange.loopback)
+            let listening = try await proxy.over(StreamAcceptor(.loopback())).open(into: [mover])
+            let announcement = ProxyAnnouncement(source: Self.player, destination: Self.gate, version: .v1)
+            await announcement.over(StreamDialer(listening.address)).dial(on: loops.loops[0]) {
+                Reporter("client", reports, onOpen: { $0.write(Array("hello".utf8)) })
+            }
+            #expect(await reports.bytes("adopter", count: 5) == Array("hello".utf8))
+            await listening.stop()
+        }
+    }
 }
