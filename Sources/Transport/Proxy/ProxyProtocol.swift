@@ -57,7 +57,7 @@ private final class ProxyReader: LinkHandler {
         if let limits, !limits.admit(link) { return }
         guard let handler = intake.accept(link) else { return link.close(.refused) }
         link.handler = handler
-        handler.opened(link)
+        if link.state == .open { handler.opened(link) }
     }
 
     func finished(_ link: Link) { link.close(.handshakeFailed.with("the proxy left without a header")) }

@@ -182,4 +182,11 @@ import Testing
             await listening.stop()
         }
     }
+
+    @Test func `an intake that closes a link and keeps it hears only of the end`() async throws {
+        try await listen(ProxyProtocol(from: [try #require(AddressRange("10.0.0.1"))]))
+        await intake.run { _, intake in intake.prepare = { _, link in link.close(.done) } }
+        _ = await dial(ProxyAnnouncement(source: Self.player, destination: Self.gate))
+        await intake.run { _, intake in #expect(intake.recorders.map(\.events) == [[.closed(.done)]]) }
+    }
 }
