@@ -23,7 +23,12 @@ public struct AddressRange: Sendable, Equatable {
         guard let bits = parts.count == 1 ? width : Int(parts[1]), (0...width).contains(bits) else { return nil }
         let range = AddressRange(first: address, bits: bits)
         guard range.masked(address) == address else { return nil }
-        self = range
+        // IPv4 within IPv6 is IPv4, in a range as in the address of a peer.
+        if case (.ipv6, .ipv4) = (address, address.host), bits >= 96 {
+            self = AddressRange(first: address.host, bits: bits - 96)
+        } else {
+            self = range
+        }
     }
 
     public func contains(_ address: SocketAddress) -> Bool {

@@ -146,6 +146,8 @@ import Testing
             ("2001:db8::/32", "2001:db8:1::1", true), ("2001:db8::/32", "2001:db9::", false),
             ("2001:db8::/65", "2001:db8::1", true), ("2001:db8::/65", "2001:db8::8000:0:0:1", false),
             ("::1", "::1", true), ("::/0", "10.0.0.1", false), ("fe80::/10", "fe80::1%1", true),
+            ("::ffff:10.0.0.0/104", "10.1.1.1", true), ("::ffff:10.0.0.0/104", "::ffff:11.0.0.1", false),
+            ("::ffff:0:0/96", "8.8.8.8", true), ("::/0", "2001:db8::1", true),
         ]
         for (range, host, expected) in cases {
             let address = try #require(SocketAddress(host: host, port: 80))
