@@ -23,6 +23,8 @@ struct Handshake {
     private let layer: String
     private var admission: Admission?
     private var deadline: TimerID?
+    /// A carrier that is dialled may never come about; its handshake is none then.
+    private var hasBegun = true
 
     /// Nil when there is no room for another; the carrier is closed then.
     init?(over carrier: Link, layer: String, _ limits: HandshakeLimits, for intake: any LinkIntake) {
@@ -38,12 +40,23 @@ struct Handshake {
     }
 
     /// Without a deadline of its own: on the side that dials, where the dialling's covers all, or led by somebody else.
-    init(layer: String, for intake: (any LinkIntake)? = nil) { (self.layer, self.intake) = (layer, intake) }
+    init(layer: String, for intake: (any LinkIntake)? = nil) {
+        (self.layer, self.intake) = (layer, intake)
+        hasBegun = intake != nil
+    }
+
+    mutating func begin() { hasBegun = true }
 
     enum Outcome: String { case done, failed, timeout, refused }
 
+    /// The carrier has ended before the handshake was done.
+    func end(by reason: CloseReason, on loop: Loop) {
+        end(reason == .handshakeTimeout || reason == .connectTimeout ? .timeout : .failed, on: loop)
+    }
+
     func end(_ outcome: Outcome, on loop: Loop) {
         if let deadline { loop.cancel(deadline) }
+        guard hasBegun else { return }
         Self.count(outcome, of: layer, side: intake == nil ? "dialing" : "accepting", on: loop)
     }
 

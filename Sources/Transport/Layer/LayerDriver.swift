@@ -125,6 +125,7 @@ open class LayerDriver: LinkDriver, LinkHandler {
 
     public final func opened(_ carrier: Link) {
         lower = carrier
+        handshake?.begin()
         begin(over: carrier)
     }
 
@@ -142,7 +143,7 @@ open class LayerDriver: LinkDriver, LinkHandler {
     }
 
     public final func closed(_ carrier: Link, _ reason: CloseReason) {
-        handshake?.end(reason == .handshakeTimeout ? .timeout : .failed, on: carrier.loop)
+        handshake?.end(by: reason, on: carrier.loop)
         handshake = nil
         lower = nil
         if let link = exchange(&upper, with: nil) { link.ended(end(of: link, after: reason)) }

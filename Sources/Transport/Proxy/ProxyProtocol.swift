@@ -63,7 +63,7 @@ private final class ProxyReader: LinkHandler {
     func finished(_ link: Link) { link.close(.handshakeFailed.with("the proxy left without a header")) }
 
     func closed(_ link: Link, _ reason: CloseReason) {
-        handshake?.end(reason == .handshakeTimeout ? .timeout : .failed, on: link.loop)
+        handshake?.end(by: reason, on: link.loop)
     }
 }
 

@@ -274,6 +274,27 @@ import Testing
         #expect(await near.run { _, near in near.messages } == [Array("last words".utf8)])
         #expect(await near.reason == .finished)
     }
+
+    @Test func `a connection that never came about is no handshake, and a late answer is a timeout`() async throws {
+        let world = SimulatedWorld()
+        let stream = InProcess()
+        let dialer: some Dialer = try client().over(stream)
+        let recorder = await world.first.own { _ in Recorder() }
+        let dial: @Sendable (Loop, Recorder) -> Void = { loop, recorder in
+            _ = dialer.dial(on: loop, deadline: .seconds(5), handler: recorder)
+        }
+        await recorder.run(dial)
+        world.settle()
+        #expect(await recorder.reason == .refused)
+        #expect(await !world.first.snapshot().prometheusText.contains("omniway_handshakes_total{"))
+        let silent = await world.first.own { _ in RecordingIntake() }
+        _ = try await stream.open(into: [silent])
+        await recorder.run(dial)
+        world.advance(by: .seconds(5))
+        let text = await world.first.snapshot().prometheusText
+        #expect(text.contains(#"omniway_handshakes_total{layer="tls",outcome="timeout",side="dialing"} 1"#))
+        #expect(!text.contains(#"outcome="failed""#))
+    }
 }
 
 /// Pauses after every piece, and reads on in the next turn.
