@@ -14,6 +14,8 @@ public struct MessageFraming: AcceptorLayer, DialerLayer {
 
 private final class FramingDriver: LayerDriver {
     private let codec = LengthPrefix()
+    /// The beginning of a message has come, and its rest has not.
+    private var isWithinMessage = false
 
     override func traits(over carrier: LinkTraits) -> LinkTraits {
         precondition(!carrier.keepsMessages, "the carrier keeps messages already")
@@ -40,8 +42,19 @@ private final class FramingDriver: LayerDriver {
         while let link, link.isReading, let message = codec.decode(from: &reader) {
             link.deliver(bytes.extracting(message), endOfMessage: true)
         }
+        isWithinMessage = reader.remaining > 0
         return reader.offset
     }
+
+    override func finished(_ carrier: Link) {
+        if isWithinMessage { fail(Self.cutOff) } else { super.finished(carrier) }
+    }
+
+    override func end(of link: Link, after reason: CloseReason) -> CloseReason {
+        reason == .finished && isWithinMessage ? Self.cutOff : reason
+    }
+
+    private static let cutOff = CloseReason.truncated.with("the peer left within a message")
 }
 
 extension CloseReason {

@@ -48,6 +48,6 @@ extension CloseReason {
     public static let certificateRefused = CloseReason("certificate-refused")
     /// What arrived after the handshake is not what was sent, or the peer complained.
     public static let tlsBroken = CloseReason("tls-broken", sendsTheRest: false)
-    /// The connection ended without the end of TLS: somebody may have cut off the rest.
+    /// The connection ended without the end of TLS, or within a message: somebody may have cut off the rest.
     public static let truncated = CloseReason("truncated", sendsTheRest: false)
 }

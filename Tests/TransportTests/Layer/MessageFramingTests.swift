@@ -1,5 +1,5 @@
 import OmniwayTesting
-import OmniwayTransport
+@testable import OmniwayTransport
 import Testing
 
 @Suite struct MessageFramingTests {
@@ -60,5 +60,20 @@ import Testing
         }
         world.settle()
         await server.run { _, server in #expect(server.recorders.first?.messages == [[1], [2], [3]]) }
+    }
+
+    @Test(arguments: [false, true]) func `a message that is cut off is told from an end`(
+        _ hasFinished: Bool
+    ) async throws {
+        let (client, server) = try await open()
+        await server.run { _, server in if hasFinished { server.recorders.first?.link?.finish() } }
+        world.settle()
+        await client.run { _, client in
+            let carrier = (client.link?.driver as? LayerDriver)?.carrier
+            carrier?.write([0, 5, 1, 2, 3])
+            carrier?.finish()
+        }
+        world.settle()
+        await server.run { _, server in #expect(server.recorders.first?.closeReason == .truncated) }
     }
 }
