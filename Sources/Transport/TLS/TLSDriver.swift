@@ -78,6 +78,7 @@ final class TLSDriver: LayerDriver {
 
     override func receive(_ bytes: RawSpan, endOfMessage: Bool, from carrier: Link) -> Int {
         guard let engine else { return 0 }
+        if link?.peerHasFinished == true { return bytes.byteCount }  // What follows the end of TLS is to be ignored.
         return engine.feed(bytes) {
             if !engine.isOpen { advance(engine) }
             if engine.isOpen { deliver(engine) }

@@ -222,6 +222,27 @@ import Testing
         #expect(await near.reason == .truncated)
     }
 
+    @Test func `what follows the end of TLS is ignored, and the link goes on the other way`() async throws {
+        let tls = try await TLSWorld(TLSServer(identity))
+        let near = await tls.dial(try client())
+        await near.run { _, near in
+            guard let driver = near.link?.driver as? TLSDriver, let carrier = driver.carrier else { return }
+            driver.sayGoodbye(.done, rest: RawSpan(), over: carrier)
+        }
+        for _ in 0..<3 {
+            await near.run { _, near in
+                (near.link?.driver as? LayerDriver)?.carrier?.write([UInt8](repeating: 7, count: 600_000))
+            }
+            tls.world.settle()
+        }
+        await tls.intake.run { _, intake in
+            #expect(intake.recorders[0].events == [.opened, .finished])
+            intake.recorders[0].link?.write("got it")
+        }
+        tls.world.settle()
+        #expect(await near.run { _, near in near.text } == "got it")
+    }
+
     @Test func `a link that is paused before it is open opens, and is not read`() async throws {
         let tls = try await TLSWorld(TLSServer(identity))
         let recorder = await tls.world.first.own { _ in Recorder() }
