@@ -61,7 +61,10 @@ package final class Certificate: @unchecked Sendable {  // Safe because it is ne
         }
     }
 
-    package func covers(host: String) -> Bool { unsafe X509_check_host(handle, host, host.utf8.count, 0, nil) == 1 }
+    package func covers(host: String, byWildcard: Bool) -> Bool {
+        let flags = byWildcard ? 0 : UInt32(X509_CHECK_FLAG_NO_WILDCARDS)
+        return unsafe X509_check_host(handle, host, host.utf8.count, flags, nil) == 1
+    }
 
     package var pem: String {
         let memory = MemoryText()

@@ -82,9 +82,10 @@ final class TLSContext: @unchecked Sendable {  // Safe because it is not changed
         let context = unsafe Unmanaged<TLSContext>.fromOpaque(me).takeUnretainedValue()
         let host = unsafe String(cString: name)
         // Who asks for a name that nobody has gets the first certificate, and decides.
-        guard let index = context.identities.firstIndex(where: { $0.chain[0].covers(host: host) }), index > 0 else {
-            return SSL_TLSEXT_ERR_OK
-        }
+        let index =
+            context.identities.firstIndex { $0.chain[0].covers(host: host, byWildcard: false) }
+            ?? context.identities.firstIndex { $0.chain[0].covers(host: host, byWildcard: true) }
+        guard let index, index > 0 else { return SSL_TLSEXT_ERR_OK }
         return unsafe show(context.identities[index], on: ssl) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL
     }
 

@@ -6,9 +6,9 @@ public struct TLSServer: AcceptorLayer {
     public var handshakes: HandshakeLimits
     private let source: TLSContextSource
 
-    /// The first identity is for clients that name no server, or one that nobody has. `protocols` are ALPN's, the
-    /// preferred one first. Files are read at once, and again when they change; what is wrong with them then is logged,
-    /// and the old ones serve on.
+    /// The first identity is for clients that name no server, or one that nobody has. Exact names go before wildcards,
+    /// whatever the order. `protocols` are ALPN's, the preferred one first. Files are read at once, and again when they
+    /// change; what is wrong with them then is logged, and the old ones serve on.
     public init(
         _ identities: TLSIdentity..., protocols: [String] = [], clients: TLSClientCertificates = .ignored,
         minimum: TLSVersion = .v12, handshakes: HandshakeLimits = HandshakeLimits()

@@ -148,8 +148,10 @@ import Testing
 
     @Test func `the server name chooses among several certificates, the first is for everybody else`() async throws {
         let second = try TLSIdentity.selfSigned("second.example", "*.second.example")
-        let tls = try await TLSWorld(TLSServer(identity, second))
+        let third = try TLSIdentity.selfSigned("exact.games.example")  // Beside a wildcard of the first.
+        let tls = try await TLSWorld(TLSServer(identity, second, third))
         let expected = [
+            ("exact.games.example", try third.fingerprint), ("a.games.example", try identity.fingerprint),
             ("second.example", try second.fingerprint), ("a.second.example", try second.fingerprint),
             ("localhost", try identity.fingerprint), ("else.example", try identity.fingerprint),
         ]
