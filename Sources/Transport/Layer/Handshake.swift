@@ -29,7 +29,7 @@ struct Handshake {
     /// Nil when there is no room for another; the carrier is closed then.
     init?(over carrier: Link, layer: String, _ limits: HandshakeLimits, for intake: any LinkIntake) {
         (self.layer, self.intake) = (layer, intake)
-        switch limits.counts.enter(carrier.traits.peer.host) {
+        switch limits.counts.enter(carrier.traits.peer) {
         case .success(let admission): self.admission = admission
         case .failure(let refusal):
             Self.count(.refused, of: layer, side: "accepting", on: carrier.loop)

@@ -16,7 +16,8 @@ public final class ConnectionLimits: Sendable {
     public var count: Int { counts.withLock { $0.total } }
 
     /// Counts a connection in for as long as somebody holds its admission, or says why there is no room for it.
-    func enter(_ host: SocketAddress) -> Result<Admission, Refusal> {
+    func enter(_ peer: SocketAddress) -> Result<Admission, Refusal> {
+        let host = peer.counted
         let refusal: CloseReason? = counts.withLock { counts in
             if counts.total >= total { return .tooManyLinks }
             if perAddress < .max, host != .none {
@@ -67,7 +68,7 @@ extension ConnectionLimits {
             link.close(.refused.with("only connections can be counted, not what lives on them"))
             return false
         }
-        switch enter(link.traits.peer.host) {
+        switch enter(link.traits.peer) {
         case .success(let admission): driver.hold(admission)
         case .failure(let refusal):
             link.loop.counters.refusedConnection(refusal.reason)

@@ -58,7 +58,7 @@ final class Listener: PollSource {
 
     private func take(_ descriptor: Int32, _ peer: SocketAddress, _ loop: Loop) {
         var admission: Admission?
-        switch settings.limits?.enter(peer.host) {
+        switch settings.limits?.enter(peer) {
         case .success(let entered): admission = entered
         case .failure(let refusal):
             loop.counters.refusedConnection(refusal.reason)

@@ -54,7 +54,7 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// The address without its port: what limits per address count by. IPv4 within IPv6 is IPv4.
+    /// The address without its port. IPv4 within IPv6 is IPv4.
     public var host: SocketAddress {
         switch self {
         case .ipv4(let address, _): .ipv4(address, port: 0)
@@ -62,6 +62,13 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         case .ipv6(let high, let low, _, let scope): .ipv6(high: high, low: low, port: 0, scope: scope)
         case .unix, .none: .none
         }
+    }
+
+    /// What limits per address count as one. Whoever has an IPv6 address has its whole /64, but for addresses that are
+    /// good only on one link.
+    var counted: SocketAddress {
+        guard case .ipv6(let high, _, _, _) = host, high >> 54 != 0xfe80 >> 6 else { return host }
+        return .ipv6(high: high, low: 0, port: 0)
     }
 
     public func with(port: UInt16) -> SocketAddress {

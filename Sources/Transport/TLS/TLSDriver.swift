@@ -16,6 +16,11 @@ final class TLSDriver: LayerDriver {
 
     init(_ source: TLSContextSource, _ side: Side) { (self.source, self.side) = (source, side) }
 
+    override func traits(over carrier: LinkTraits) -> LinkTraits {
+        precondition(!carrier.keepsMessages && carrier.isReliable, "TLS goes over streams")
+        return carrier
+    }
+
     // MARK: Handshake
 
     override func begin(over carrier: Link) {

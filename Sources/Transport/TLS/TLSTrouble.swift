@@ -5,6 +5,8 @@ import OmniwayCrypto
 enum TLSTrouble {
     static func words(for error: UInt) -> String {
         if error == 0 { return "the peer ended the connection within the handshake" }
+        // Other libraries of OpenSSL use the same numbers for other reasons.
+        guard ERR_GET_LIB(error) == ERR_LIB_SSL else { return lastWords(of: error) }
         return known[ERR_GET_REASON(error)] ?? lastWords(of: error)
     }
 

@@ -1,4 +1,4 @@
-import OmniwayTransport
+@testable import OmniwayTransport
 import Testing
 
 @Suite struct SocketAddressTests {
@@ -21,9 +21,18 @@ import Testing
         #expect(SocketAddress(":80") == .ipv6(high: 0, low: 0, port: 80))
     }
 
-    @Test func `limits per address see one host behind both ways to write it`() {
+    @Test func `IPv4 within IPv6 is the same host as IPv4`() {
         #expect(SocketAddress("[::ffff:10.0.0.1]:1")?.host == SocketAddress("10.0.0.1:2")?.host)
         #expect(SocketAddress("[2001:db8::1]:1")?.host != SocketAddress("[2001:db8::2]:1")?.host)
+    }
+
+    @Test func `limits per address count a whole IPv6 network as one, and a single IPv4 address`() throws {
+        func counted(_ text: String) throws -> SocketAddress { try #require(SocketAddress(text)).counted }
+        #expect(try counted("[2001:db8:0:1::1]:80") == counted("[2001:db8:0:1:ffff::9]:81"))
+        #expect(try counted("[2001:db8:0:1::1]:80") != counted("[2001:db8:0:2::1]:80"))
+        #expect(try counted("[fe80::1]:80") != counted("[fe80::2]:80"))
+        #expect(try counted("10.0.0.1:80") == counted("[::ffff:10.0.0.1]:81"))
+        #expect(try counted("10.0.0.1:80") != counted("10.0.0.2:80"))
     }
 
     @Test func `a host and its port come apart`() {
