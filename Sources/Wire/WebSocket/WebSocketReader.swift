@@ -117,7 +117,8 @@ package struct WebSocketReader {
             if isCompressed { inflation?.begin() }
         }
         // What cannot be compressed grows a little when it is.
-        let most = isCompressed ? maxMessageSize + maxMessageSize >> 6 + 64 : maxMessageSize
+        let growth = isCompressed ? maxMessageSize >> 6 + 64 : 0
+        let most = growth > Int.max - maxMessageSize ? Int.max : maxMessageSize + growth
         guard header.length <= most - announced else { throw .messageTooLarge(limit: maxMessageSize) }
         announced += header.length
         isInFrame = true

@@ -84,4 +84,11 @@ import Testing
             #expect(server.recorders.first?.closeReason?.detail?.contains("invalid block type") == true)
         }
     }
+
+    @Test func `a limit beyond all messages is one`() async throws {
+        let pair = try await WebSocketPair(WebSocket(maxMessageSize: .max, compression: .on()))
+        let hello: [UInt8] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]
+        _ = await pair.dialRaw(offer, then: said(.text, hello, compressed: true))
+        await pair.server.run { _, server in #expect(server.recorders.first?.texts == ["Hello"]) }
+    }
 }
