@@ -52,9 +52,10 @@ extension WebSocketDriver {
 extension WebSocketDriver: TimerTarget {
     func timerFired(_ token: UInt64, on loop: Loop) {
         guard let carrier else { return }
-        if token == WebSocketClosing.token {
-            if let reason = closing.reason { carrier.close(reason) }
-        } else {
+        switch token {
+        case WebSocketClosing.token: if let reason = closing.reason { carrier.close(reason) }
+        case Self.goOnToken: goOn(carrier)
+        default:
             switch keepAlive.check(self, over: carrier) {
             case .fine: break
             case .ask: if !carrier.isFull { writer.sendControl(.ping, RawSpan(), on: carrier) }

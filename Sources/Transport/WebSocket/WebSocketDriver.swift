@@ -81,6 +81,16 @@ final class WebSocketDriver: LayerDriver {
         carrier.resumeReading()
     }
 
+    /// What was inflated of a paused link is not in the carrier's hands any more, so nobody would bring it.
+    override func setReading(_ isReading: Bool, for link: Link) {
+        super.setReading(isReading, for: link)
+        if isReading, reader.owesEvent { link.loop.after(.zero, self, token: Self.goOnToken) }
+    }
+    static let goOnToken: UInt64 = 3
+
+    /// The handler reads again.
+    func goOn(_ carrier: Link) { if isOpen { _ = readFrames(RawSpan(), carrier) } }
+
     // MARK: Upwards
 
     override func receive(_ bytes: RawSpan, endOfMessage: Bool, from carrier: Link) -> Int {

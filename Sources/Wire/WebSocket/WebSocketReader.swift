@@ -48,6 +48,9 @@ package struct WebSocketReader {
         (self.role, self.maxMessageSize) = (role, maxMessageSize)
     }
 
+    /// There is more to be said of bytes that were used already: `next` may have an event without any others.
+    package var owesEvent: Bool { isInFrame && remaining == 0 }
+
     /// Messages may be compressed. With `keepsContext` the peer may refer to earlier ones, and an inflater stays with
     /// the connection.
     package mutating func inflates(by pool: DeflatePool, windowBits: Int, keepsContext: Bool) {

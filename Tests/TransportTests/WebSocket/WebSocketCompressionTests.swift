@@ -85,10 +85,42 @@ import Testing
         }
     }
 
+    /// As much as a piece has room for, so that its end is still to come when all its bytes were read.
+    @Test func `a link paused in a compressed message gets the rest when it is resumed`() async throws {
+        let pair = try await WebSocketPair(WebSocket(compression: .on()))
+        let client = await pair.dial(WebSocket(compression: .on()))
+        await pair.server.run { _, server in
+            guard let recorder = server.recorders.first, let link = recorder.link else { return }
+            link.handler = PausingOnce(before: recorder)
+        }
+        let message = [UInt8](repeating: 1, count: 48 << 10)
+        await client.run { _, client in client.link?.write(message) }
+        pair.world.settle()
+        await pair.server.run { _, server in
+            #expect(server.recorders.first?.bytes == message)
+            #expect(server.recorders.first?.messages == [])
+            server.recorders.first?.link?.resumeReading()
+        }
+        pair.world.settle()
+        await pair.server.run { _, server in #expect(server.recorders.first?.messages == [message]) }
+    }
+
     @Test func `a limit beyond all messages is one`() async throws {
         let pair = try await WebSocketPair(WebSocket(maxMessageSize: .max, compression: .on()))
         let hello: [UInt8] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]
         _ = await pair.dialRaw(offer, then: said(.text, hello, compressed: true))
         await pair.server.run { _, server in #expect(server.recorders.first?.texts == ["Hello"]) }
+    }
+}
+
+/// Pauses its link when the first bytes have come.
+private final class PausingOnce: LinkHandler {
+    private let next: Recorder
+    init(before next: Recorder) { self.next = next }
+
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        link.handler = next
+        link.pauseReading()
+        return next.receive(bytes, endOfMessage: endOfMessage, from: link)
     }
 }
