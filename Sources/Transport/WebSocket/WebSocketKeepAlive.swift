@@ -5,6 +5,8 @@ struct WebSocketKeepAlive {
     static let token: UInt64 = 1
     private let settings: WebSocket.KeepAlive
     private var timer: TimerID?
+    /// When the peer was last found not to be listened to.
+    private var deaf: Moment?
 
     init(_ settings: WebSocket.KeepAlive) { self.settings = settings }
 
@@ -21,7 +23,9 @@ struct WebSocketKeepAlive {
 
     /// The timer has fired. It is set again unless the peer is lost.
     mutating func check(_ driver: WebSocketDriver, over carrier: Link) -> Verdict {
-        let quiet = carrier.loop.now - carrier.lastHeard
+        if !carrier.isReading { deaf = carrier.loop.now }
+        let heard = deaf.map { max($0, carrier.lastHeard) } ?? carrier.lastHeard
+        let quiet = carrier.loop.now - heard
         let verdict: Verdict =
             if quiet < settings.interval || !carrier.isReading {
                 .fine  // Nothing can be heard from a peer that is not listened to.

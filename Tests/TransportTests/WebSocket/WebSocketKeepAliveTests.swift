@@ -50,6 +50,22 @@ import Testing
         await pair.server.run { _, server in #expect(server.recorders.first?.closeReason == .peerLost) }
     }
 
+    @Test func `a peer that was not read for long is asked before it is taken for lost`() async throws {
+        let pair = try await WebSocketPair(tenSeconds)
+        let peer = await pair.dialRaw()
+        await pair.server.run { _, server in server.recorders.first?.link?.pauseReading() }
+        pair.world.advance(by: .seconds(305))
+        await pair.server.run { _, server in server.recorders.first?.link?.resumeReading() }
+        pair.world.advance(by: .seconds(11))
+        await pair.server.run { _, server in #expect(server.recorders.first?.closeReason == nil) }
+        await peer.run { _, peer in
+            #expect(peer.frames == frame(.ping))
+            peer.link?.write(said(.pong))
+        }
+        pair.world.advance(by: .seconds(20))
+        await pair.server.run { _, server in #expect(server.recorders.first?.closeReason == nil) }
+    }
+
     @Test func `a peer that pings without reading gets the last answer only`() async throws {
         let pair = try await WebSocketPair()
         let peer = await pair.dialRaw()
