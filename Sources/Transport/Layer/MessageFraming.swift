@@ -31,7 +31,8 @@ private final class FramingDriver: LayerDriver {
             link.close(.messageTooLarge.with("\(bytes.byteCount) bytes; at most \(LengthPrefix.maxLength) fit"))
             return 0
         }
-        if carrier.isFull, !bytes.isEmpty { return 0 }  // Having taken nothing of an empty message would say nothing.
+        // Having taken nothing of an empty message would say nothing.
+        if carrier.isFull, !bytes.isEmpty, !link.isLeaving { return 0 }
         carrier.write(codec.prefix(for: bytes.byteCount))
         carrier.write(bytes)
         return bytes.byteCount

@@ -164,6 +164,15 @@ extension Link {
         if slot.payload.flags.contains(.plain) || parts == nil { sendBytes(on: loop) } else { sendParts() }
     }
 
+    /// The link is being closed: what waits for room in another link's queue goes there all the same, up to its limit.
+    func sendLast() {
+        if flags.contains(.passesOn) { flags.insert(.leaving) } else if slot.payload.flags.contains(.blocked) { return }
+        sendQueue()
+    }
+
+    /// For drivers that only queue: a full carrier is no reason to leave anything of this link behind.
+    var isLeaving: Bool { flags.contains(.leaving) }
+
     @inline(__always)
     func sendBytes(on loop: Loop) {
         let count = slot.payload.queue.count

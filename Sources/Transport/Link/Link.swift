@@ -65,6 +65,8 @@ public final class Link {
         /// Messages wait to be sent, or pieces of them to be read. Known without looking at the queues.
         static let hasParts = Flags(rawValue: 1 << 17)
         static let hasPieces = Flags(rawValue: 1 << 18)
+        /// The link is being closed, and this is the last chance for what waits.
+        static let leaving = Flags(rawValue: 1 << 19)
     }
 
     /// A link whose driver will call `opened`. Nil when the loop has no slot for another.
@@ -190,15 +192,15 @@ public final class Link {
     public func close(_ reason: CloseReason) {
         guard state != .closed else { return }
         let isSending = flags.contains(.sending)
-        if state == .open, reason.sendsTheRest, !isSending, !slot.payload.flags.contains(.blocked) { sendQueue() }
+        if state == .open, reason.sendsTheRest, !isSending { sendLast() }
         guard state != .closed else { return }
         let queue = slot.payload.queue
         leave(reason)
         // Messages that a driver has not taken are lost with it: their ends are known only here.
-        if parts == nil, !isSending {
-            queue.withBytes { driver.close(reason, rest: $0, for: self) }
-        } else {
+        if parts != nil || isSending {
             driver.close(reason, rest: RawSpan(), for: self)
+        } else {
+            queue.withBytes { driver.close(reason, rest: $0, for: self) }
         }
         discard()
     }

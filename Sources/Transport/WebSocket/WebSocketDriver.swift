@@ -51,7 +51,8 @@ final class WebSocketDriver: LayerDriver {
 
     override func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int {
         guard let carrier else { return 0 }
-        return writer.send(bytes, link.sendingKind == .text ? .text : .binary, on: carrier)
+        let opcode: WebSocketOpcode = link.sendingKind == .text ? .text : .binary
+        return writer.send(bytes, opcode, isLeaving: link.isLeaving, on: carrier)
     }
 
     override func writable(_ carrier: Link) {

@@ -19,16 +19,18 @@ final class WebSocketWriter {
 
     func compresses(by deflation: WebSocketDeflation) { self.deflation = deflation }
 
-    /// Sends what the carrier has room for; how many bytes of the message that was.
-    func send(_ message: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Int {
+    /// Sends what the carrier has room for, or all of a link that `isLeaving`; how many bytes of the message that was.
+    func send(_ message: RawSpan, _ opcode: WebSocketOpcode, isLeaving: Bool, on carrier: Link) -> Int {
         // An empty message fits always: having taken nothing of it would say nothing.
-        guard !carrier.isFull || message.isEmpty else { return 0 }
+        guard isLeaving || !carrier.isFull || message.isEmpty else { return 0 }
         if !isInMessage {
             isCompressing = deflation != nil && message.byteCount >= threshold
             if isCompressing { deflation?.begin() }
             isInMessage = true
         }
-        return isCompressing ? sendCompressed(message, opcode, on: carrier) : sendPlain(message, opcode, on: carrier)
+        return isCompressing
+            ? sendCompressed(message, opcode, isLeaving, on: carrier)
+            : sendPlain(message, opcode, isLeaving, on: carrier)
     }
 
     /// A ping, a pong or a close frame, of at most 125 bytes.
@@ -36,18 +38,20 @@ final class WebSocketWriter {
         put(WebSocketFrameHeader(opcode, length: payload.byteCount), payload, on: carrier)
     }
 
-    private func sendPlain(_ message: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Int {
+    private func sendPlain(_ message: RawSpan, _ opcode: WebSocketOpcode, _ isLeaving: Bool, on carrier: Link) -> Int {
         var sent = 0
         repeat {
             let count = min(message.byteCount - sent, Self.maxFragment)
             let fragment = message.extracting(sent..<sent + count)
             sent += count
             put(fragment, opcode, isFinal: sent == message.byteCount, on: carrier)
-        } while sent < message.byteCount && !carrier.isFull
+        } while sent < message.byteCount && (isLeaving || !carrier.isFull)
         return sent
     }
 
-    private func sendCompressed(_ message: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Int {
+    private func sendCompressed(
+        _ message: RawSpan, _ opcode: WebSocketOpcode, _ isLeaving: Bool, on carrier: Link
+    ) -> Int {
         let block = unsafe carrier.loop.pool.take(Self.scratchSize)
         defer { unsafe carrier.loop.pool.give(block, size: Self.scratchSize) }
         let room = unsafe UnsafeMutableRawBufferPointer(start: block, count: Self.scratchSize)
@@ -68,7 +72,7 @@ final class WebSocketWriter {
                 break
             }
             // What zlib still has of the last bytes must go with them: there will be no other call.
-        } while sent == message.byteCount || !carrier.isFull
+        } while sent == message.byteCount || isLeaving || !carrier.isFull
         return sent
     }
 

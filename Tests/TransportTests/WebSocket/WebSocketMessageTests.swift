@@ -131,6 +131,27 @@ import Testing
         }
     }
 
+    @Test(arguments: [WebSocket.Compression.off, .on()])
+    func `messages that wait for room still go out when their link is closed`(
+        _ compression: WebSocket.Compression
+    ) async throws {
+        let pair = try await WebSocketPair(WebSocket(maxMessageSize: 8 << 20, compression: compression))
+        let client = await pair.dial(WebSocket(compression: compression))
+        var random = SeededRandom(seed: 7)
+        let large = (0..<5 << 20).map { _ in UInt8.random(in: 0...255, using: &random) }
+        await client.run { _, client in
+            client.link?.write(large)
+            client.link?.write("last words")
+            client.link?.close(.done)
+        }
+        pair.world.settle()
+        await pair.server.run { _, server in
+            #expect(server.recorders.first?.messages.map(\.count) == [large.count, 10])
+            #expect(server.recorders.first?.messages.first == large)
+            #expect(server.recorders.first?.closeReason == .finished)
+        }
+    }
+
     // MARK: What is refused
 
     /// Cases 3.2, 3.3, 4.1.3, 4.1.4, 4.2.3, 4.2.4 and 5.15 of the Autobahn suite.
