@@ -197,8 +197,11 @@ public final class Link {
         let queue = slot.payload.queue
         leave(reason)
         // Messages that a driver has not taken are lost with it: their ends are known only here.
-        if parts != nil || isSending {
+        if keepsMessages || isSending {
             driver.close(reason, rest: RawSpan(), for: self)
+        } else if let parts {
+            let rest = queue.withBytes { parts.joined(with: $0) }
+            rest.withBytes(from: 0) { driver.close(reason, rest: $0, for: self) }
         } else {
             queue.withBytes { driver.close(reason, rest: $0, for: self) }
         }

@@ -52,9 +52,23 @@ struct PartQueue {
 
     /// Forgets a message that has not ended; how many bytes it had in the link's queue.
     mutating func cutUnended() -> Int {
-        let count = unended
-        if count > 0 { parts.removeLast() }
-        return count
+        guard isUnended else { return 0 }
+        return parts.removeLast().count
+    }
+
+    /// Everything that waits on a stream, in its order. `owned` is the link's queue.
+    func joined(with owned: RawSpan) -> SharedBytes {
+        var bytes: [UInt8] = []
+        var at = 0
+        for part in parts[head...] {
+            if let shared = part.shared {
+                shared.withBytes(from: shared.count - part.count) { bytes.append(contentsOf: $0) }
+            } else {
+                bytes.append(contentsOf: owned.extracting(at..<at + part.count))
+                at += part.count
+            }
+        }
+        return SharedBytes(bytes)
     }
 
     /// The first part has shrunk by `count` bytes; with the last of them it is gone.

@@ -146,4 +146,21 @@ import Testing
         world.settle()
         await pair.run { _, pair in #expect(pair.far.messages == [large, [1, 2], [3]]) }
     }
+
+    @Test func `shared bytes that wait still go out when their link is closed`() async throws {
+        let pair = try await Pair.make(on: world)
+        let large = [UInt8](repeating: 1, count: 1 << 20)
+        await pair.run { _, pair in
+            pair.nearLink?.write("before ")
+            pair.nearLink?.write(SharedBytes(large))
+            pair.nearLink?.write(" after")
+            pair.nearLink?.close(.done)
+        }
+        world.settle()
+        await pair.run { _, pair in
+            #expect(pair.far.bytes.count == 7 + large.count + 6)
+            #expect(pair.far.text.hasPrefix("before \u{1}") && pair.far.text.hasSuffix("\u{1} after"))
+        }
+    }
+
 }
