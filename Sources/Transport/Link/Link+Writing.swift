@@ -35,7 +35,7 @@ extension Link {
     /// Queues a whole message that many links send. Large ones are not copied.
     public func write(_ shared: SharedBytes) {
         // A message that was begun is one piece in the queue, so its end is copied there.
-        guard shared.count >= Self.smallestShared, (parts?.unended ?? 0) == 0 else {
+        guard shared.count >= Self.smallestShared, !(keepsMessages && parts?.isUnended == true) else {
             return shared.withBytes(from: 0) { write($0) }
         }
         guard mayWrite(shared.count, endOfMessage: true) else { return }

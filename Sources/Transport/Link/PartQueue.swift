@@ -27,9 +27,11 @@ struct PartQueue {
 
     private(set) var sharedCount = 0
     /// Bytes of the link's queue that belong to a message without an end yet.
-    var unended: Int {
-        guard let last = parts.last, head < parts.count, last.shared == nil, !last.endsMessage else { return 0 }
-        return last.count
+    var unended: Int { isUnended ? parts.last?.count ?? 0 : 0 }
+    /// Something was begun that has no end yet; it may be empty.
+    var isUnended: Bool {
+        guard let last = parts.last, head < parts.count else { return false }
+        return last.shared == nil && !last.endsMessage
     }
     var count: Int { parts.count - head }
 

@@ -163,4 +163,16 @@ import Testing
         }
     }
 
+    @Test func `shared bytes end a message that was begun without any bytes`() async throws {
+        let pair = try await Pair.make(on: world, traits: LinkTraits(keepsMessages: true))
+        let large = [UInt8](repeating: 1, count: 5000)
+        await pair.run { _, pair in
+            pair.nearLink?.write([], endOfMessage: false)
+            pair.nearLink?.write(SharedBytes(large))
+            pair.nearLink?.write([3])
+        }
+        world.settle()
+        await pair.run { _, pair in #expect(pair.far.messages == [large, [3]]) }
+    }
+
 }
