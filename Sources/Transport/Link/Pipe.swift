@@ -124,7 +124,12 @@ final class PipeDriver: CountedDriver {
             return 0
         }
         let room = max(0, Self.window - staged.bytes.count)
-        guard !isUnderWay, room > 0 else { return 0 }
+        // Having taken nothing of an empty message would say nothing.
+        guard !isUnderWay && room > 0 || endOfMessage && bytes.isEmpty else { return 0 }
+        if staged.messageEnds.count == PartQueue.most {
+            link.close(.slowReader.with("\(PartQueue.most) messages wait in the pipe"))
+            return 0
+        }
         let count = endOfMessage ? bytes.byteCount : min(bytes.byteCount, room)
         staged.bytes.append(contentsOf: bytes.extracting(first: count))
         if endOfMessage { staged.messageEnds.append(staged.bytes.count) }

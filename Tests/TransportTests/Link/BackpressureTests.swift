@@ -175,4 +175,14 @@ import Testing
         await pair.run { _, pair in #expect(pair.far.messages == [large, [3]]) }
     }
 
+    @Test func `an empty message is not lost in a pipe that is full`() async throws {
+        let pair = try await Pair.make(on: world, traits: LinkTraits(keepsMessages: true))
+        await pair.run { _, pair in
+            pair.nearLink?.write([UInt8](repeating: 1, count: 300_000))
+            pair.nearLink?.write([])
+            pair.nearLink?.write([2])
+        }
+        world.settle()
+        await pair.run { _, pair in #expect(pair.far.messages.map(\.count) == [300_000, 0, 1]) }
+    }
 }
