@@ -32,8 +32,7 @@ public struct WebSocket: AcceptorLayer, DialerLayer {
         handshakes: HandshakeLimits = HandshakeLimits()
     ) {
         precondition(maxMessageSize > 0, "a message of some size")
-        (self.path, self.host, self.headers) = (path, host, headers)
-        self.origins = origins?.map { $0.lowercased() }
+        (self.path, self.origins, self.host, self.headers) = (path, origins, host, headers)
         (self.subprotocols, self.maxMessageSize, self.compression) = (subprotocols, maxMessageSize, compression)
         (self.keepAlive, self.closeLimit, self.handshakes) = (keepAlive, closeLimit, handshakes)
     }
@@ -78,7 +77,9 @@ public struct WebSocket: AcceptorLayer, DialerLayer {
     public func dialingDriver(on loop: Loop) -> LayerDriver { WebSocketDriver(.client, self, .dialing(self)) }
 
     private var terms: WebSocketTerms {
-        WebSocketTerms(path: path, origins: origins, subprotocols: subprotocols, deflate: compression.wish)
+        WebSocketTerms(
+            path: path, origins: origins?.map { $0.lowercased() }, subprotocols: subprotocols,
+            deflate: compression.wish)
     }
 
     /// For a server that has read the request itself: what to answer with 101, and the handler that the connection's

@@ -44,6 +44,14 @@ import Testing
         }
     }
 
+    @Test func `origins that are set later are compared like those that were given`() async throws {
+        var webSocket = WebSocket()
+        webSocket.origins = ["https://Game.example.org"]
+        let pair = try await WebSocketPair(webSocket)
+        let peer = await pair.dialRaw(WebSocketPair.request("/", "Origin: https://game.example.org"))
+        await peer.run { _, peer in #expect(peer.bytes == WebSocketPair.answer) }
+    }
+
     @Test func `the bytes of a handshake are those of the RFC`() async throws {
         let pair = try await WebSocketPair()
         let peer = await pair.dialRaw()
