@@ -70,8 +70,11 @@ extension WebSocketDriver {
         case .asked(var decoder, let question):
             handshake = .done
             do {
-                let part = try decoder.next(bytes, &used)
-                if part == .head, decoder.hasSwitched || !decoder.head.status.isInformational {
+                var part = try decoder.next(bytes, &used)
+                while part == .head, !decoder.hasSwitched, decoder.head.status.isInformational {
+                    part = try decoder.next(bytes, &used)  // Another head follows.
+                }
+                if part == .head {
                     agreed(try question.read(decoder.head), on: question.request, over: carrier)
                 } else {
                     handshake = .asked(decoder, question)

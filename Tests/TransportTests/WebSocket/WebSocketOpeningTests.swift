@@ -52,6 +52,29 @@ import Testing
         await peer.run { _, peer in #expect(peer.bytes == WebSocketPair.answer) }
     }
 
+    @Test func `a server may hint before it answers, in one piece`() async throws {
+        let world = SimulatedWorld()
+        let stream = InProcess()
+        let server = await world.first.own { _ in RecordingIntake() }
+        _ = try await stream.open(into: [server])
+        let client = await world.first.own { _ in Recorder() }
+        await client.run { loop, client in
+            _ = WebSocket().over(stream).dial(on: loop, deadline: .seconds(5), handler: client)
+        }
+        world.settle()
+        await server.run { _, server in
+            let recorder = server.recorders.first
+            let line = recorder?.text.split(separator: "\r\n").first { $0.hasPrefix("Sec-WebSocket-Key: ") } ?? ""
+            let answer =
+                "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                + "Connection: Upgrade\r\nSec-WebSocket-Accept: \(WebSocketKey.answer(to: String(line.dropFirst(19))))"
+                + "\r\n\r\n"
+            recorder?.link?.write(Array(answer.utf8) + frame(.text, [0x61]))
+        }
+        world.settle()
+        await client.run { _, client in #expect(client.events == [.opened, .message([0x61])]) }
+    }
+
     @Test func `the bytes of a handshake are those of the RFC`() async throws {
         let pair = try await WebSocketPair()
         let peer = await pair.dialRaw()
