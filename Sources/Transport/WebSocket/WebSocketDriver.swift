@@ -98,7 +98,7 @@ final class WebSocketDriver: LayerDriver {
         if closing.isOver { return bytes.byteCount }
         if isOpen || closing.isWaiting { return readFrames(bytes, carrier) }
         let used = shakeHands(bytes, over: carrier)
-        guard isOpen else { return carrier.state == .open ? used : bytes.byteCount }
+        guard isOpen || closing.isWaiting else { return carrier.state == .open ? used : bytes.byteCount }
         return used + readFrames(bytes.extracting(droppingFirst: used), carrier)
     }
 

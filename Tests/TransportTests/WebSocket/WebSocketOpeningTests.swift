@@ -75,6 +75,17 @@ import Testing
         await client.run { _, client in #expect(client.events == [.opened, .message([0x61])]) }
     }
 
+    @Test func `a handler may close at once, and the peer's answer behind its request is read`() async throws {
+        let pair = try await WebSocketPair()
+        await pair.server.run { _, server in
+            server.prepare = { recorder, _ in
+                recorder.then = { event, link in if event == .opened { link.close(.done) } }
+            }
+        }
+        let peer = await pair.dialRaw(then: said(.close, code(1000)))
+        await peer.run { _, peer in #expect(peer.events.contains(.finished)) }
+    }
+
     @Test func `the bytes of a handshake are those of the RFC`() async throws {
         let pair = try await WebSocketPair()
         let peer = await pair.dialRaw()
