@@ -44,7 +44,7 @@ struct WebSocketInflation {
                 consumed += progress.consumed
                 produced += progress.produced
             } else if owesOutput || isLast && tailLeft > 0 {
-                if isAfterFinalBlock { tailLeft = 0 }  // No block is left for the tail to end.
+                if isLast, isAfterFinalBlock { tailLeft = 0 }  // No block is left for the tail to end.
                 let tail = Self.tail
                 let rest = unsafe tail.span.bytes.extracting(last: isLast ? tailLeft : 0)
                 let progress = unsafe try step(rest, into: room)

@@ -76,8 +76,9 @@ package struct WebSocketReader {
                 try begin(header)
                 offset += reader.offset
             }
+            let before = offset
             if let event = unsafe try payload(bytes, &offset, scratch) { return event }
-            if isInFrame { return nil }
+            if isInFrame, offset == before { return nil }  // Compressed bytes may be used and become nothing.
         }
     }
 

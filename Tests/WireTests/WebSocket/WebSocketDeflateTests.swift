@@ -140,4 +140,25 @@ import Testing
         var reader = reader(most: noise.count)
         #expect(reader.hear(frames(stored)) == [.text(noise)])
     }
+
+    /// The sender ends with a final block that fills the output, and an empty one in the last frame (RFC 7692,
+    /// 7.2.3.4).
+    @Test func `a final block may fill a piece, wherever its frames are cut`() {
+        let letters = [UInt8](repeating: 0x61, count: 3072)  // What a piece has room for, of 4096 bytes.
+        let block = Deflater.deflate(letters, .raw)
+        let bytes =
+            frame(.text, block, final: false, compressed: true, masked: false)
+            + frame(.continuation, final: false, masked: false) + frame(.continuation, [0], masked: false)
+        for keepsContext in [false, true] {
+            var reader = reader(keepsContext: keepsContext)
+            #expect(reader.hear(bytes) == [.text(letters)])
+            #expect(reader.hear([0xc1, 0x07] + one) == [text("Hello")])
+        }
+    }
+
+    @Test func `compressed bytes that become nothing do not hold up what follows`() {
+        let nothing = (0..<2000).flatMap { _ in [0, 0, 0, 0xff, 0xff] as [UInt8] }
+        var reader = reader()
+        #expect(reader.hear(frames(nothing + one)) == [text("Hello")])
+    }
 }
