@@ -73,7 +73,7 @@ public final class HTTPCall {
         guard isPaused else { return }
         isPaused = false
         heardAt = client.loop.now
-        connection?.link?.resumeReading()
+        connection?.resume()
     }
 
     var mayReceive: Bool { !isPaused && !isOver }

@@ -40,6 +40,12 @@ final class HTTPClientConnection: LinkHandler {
         link?.close(.done)
     }
 
+    func resume() {
+        guard let link else { return }
+        link.resumeReading()
+        if decoder.owesEnd { link.loop.after(.zero, self) }
+    }
+
     /// The client is closed.
     func end() {
         call?.fail(.closed)
@@ -136,6 +142,14 @@ final class HTTPClientConnection: LinkHandler {
             }
         }
         client.startWaiting()
+    }
+}
+
+extension HTTPClientConnection: TimerTarget {
+    /// A response that was paused at its last piece: no byte comes that would bring its end.
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        guard let link, link.unread.isEmpty, call != nil, decoder.owesEnd else { return }
+        _ = receive(RawSpan(), endOfMessage: false, from: link)
     }
 }
 

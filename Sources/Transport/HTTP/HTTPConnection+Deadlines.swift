@@ -60,6 +60,7 @@ extension HTTPConnection: TimerTarget {
     }
 
     func timerFired(_ token: UInt64, on loop: Loop) {
+        if token == Self.endToken { return endPausedBody() }
         deadline.timer = nil
         guard link.state == .open, deadline.kind != .none else { return }
         if loop.now < deadline.due { return arm() }

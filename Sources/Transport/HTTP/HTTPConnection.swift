@@ -186,10 +186,16 @@ final class HTTPConnection: LinkHandler {
     func resumeBody() {
         guard isBodyPaused else { return }
         isBodyPaused = false
-        if isReceiving { return }
+        guard !isReceiving, case .body = reading else { return }
         restart(.body)  // The client could not make any progress.
         link.resumeReading()
+        if decoder.owesEnd { link.loop.after(.zero, self, token: Self.endToken) }
     }
+
+    static let endToken: UInt64 = 1
+
+    /// A body that was paused at its last piece: no byte comes that would bring its end.
+    func endPausedBody() { if decoder.owesEnd { _ = receive(RawSpan(), endOfMessage: false, from: link) } }
 
     func waitUntilWritable(_ writer: CheckedContinuation<Void, Never>) { writers.append(writer) }
 

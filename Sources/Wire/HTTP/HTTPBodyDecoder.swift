@@ -35,7 +35,7 @@ struct HTTPBodyDecoder {
             }
     }
 
-    /// No bytes belong to it.
+    /// No bytes belong to it, or none any more.
     var isEmpty: Bool { if case .fixed(0) = state { true } else { false } }
 
     /// A body of this kind is over when the connection is.

@@ -25,6 +25,9 @@ public struct HTTPRequestDecoder: Sendable {
     /// The head that was read announces a body, which may turn out to be empty.
     public var hasBody: Bool { if case .body(let body) = state { !body.isEmpty } else { false } }
 
+    /// All of the body was read; `next` says so without another byte.
+    package var owesEnd: Bool { if case .body(let body) = state { body.isEmpty } else { false } }
+
     /// Reads on at `offset`, which moves. Nil when all that can be read was; after an error it is always the same one.
     public mutating func next(_ bytes: RawSpan, _ offset: inout Int) throws(HTTPMessageError) -> HTTPPart? {
         do {

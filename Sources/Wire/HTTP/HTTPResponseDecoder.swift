@@ -34,6 +34,9 @@ public struct HTTPResponseDecoder: Sendable {
     /// The end of the body is that of the connection.
     public var endsWithConnection: Bool { if case .body(let body) = state { body.endsWithConnection } else { false } }
 
+    /// All of the body was read; `next` says so without another byte.
+    package var owesEnd: Bool { if case .body(let body) = state { body.isEmpty } else { false } }
+
     /// Reads on at `offset`, which moves. Nil when all that can be read was; after an error it is always the same one.
     public mutating func next(_ bytes: RawSpan, _ offset: inout Int) throws(HTTPMessageError) -> HTTPPart? {
         do {
@@ -48,7 +51,7 @@ public struct HTTPResponseDecoder: Sendable {
     public mutating func finish() throws(HTTPMessageError) -> HTTPPart? {
         switch state {
         case .idle, .switched: return nil
-        case .body(let body) where body.endsWithConnection:
+        case .body(let body) where body.endsWithConnection || body.isEmpty:
             state = .idle
             return .end
         case .statusLine, .fields, .body:

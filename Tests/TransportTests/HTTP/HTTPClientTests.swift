@@ -206,6 +206,18 @@ import Testing
         #expect(await script.log.map(\.utf8.count) == [3, 3 << 20, 3])
     }
 
+    @Test(
+        arguments: ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "HTTP/1.1 204 No Content\r\n\r\n"], [false, true])
+    func `a response that is paused at its last piece ends when it goes on`(text: String, leaves: Bool) async throws {
+        let script = try await HTTPScript()
+        await script.ask { client, log in log.call = client.send(HTTPRequestHead(.get, "/"), to: Hesitant(log)) }
+        await script.say(text)
+        if leaves { await script.finish() }
+        #expect(await script.log.last != "end")
+        await script.resume()
+        #expect(await script.log.last == "end")
+    }
+
     @Test func `a cancelled task gives up its request`() async throws {
         let http = try await Self.serving()
         let asking = await http.asking { client in
@@ -254,4 +266,21 @@ import Testing
         #expect(await script.connections == 0)
         #expect(await script.links == 2)
     }
+}
+
+/// Pauses whenever it hears something.
+private final class Hesitant: HTTPResponseHandler {
+    private let log: ResponseLog
+    init(_ log: ResponseLog) { self.log = log }
+
+    func received(_ head: HTTPResponseHead, of call: HTTPCall) {
+        log.received(head, of: call)
+        if head.status.hasNoBody { call.pause() }
+    }
+    func receive(_ bytes: RawSpan, of call: HTTPCall) {
+        log.receive(bytes, of: call)
+        call.pause()
+    }
+    func ended(_ call: HTTPCall) { log.ended(call) }
+    func failed(_ call: HTTPCall, _ error: HTTPClientError) { log.failed(call, error) }
 }

@@ -1,0 +1,58 @@
+import OmniwayTesting
+import OmniwayTransport
+import OmniwayWire
+import Testing
+
+/// What handlers may do with an exchange, and when.
+@Suite struct HTTPExchangeTests {
+    @Test func `a body that is paused at its last piece ends when it goes on`() async throws {
+        let http = try await HTTPWorld { routes, _ in
+            let kept = Kept()
+            routes.post("/", body: .pieces()) { exchange in
+                kept.exchange = exchange
+                exchange.handler = PausingAtPieces()
+            }
+            routes.get("/resume") { exchange in
+                kept.exchange?.resumeBody()
+                exchange.respond(.ok, "resumed")
+            }
+        }
+        let client = await http.connect()
+        await http.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", on: client)
+        #expect(await client.text == "")
+        _ = await http.answer(to: "GET /resume HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(await client.text.hasSuffix("whole"))
+    }
+
+    @Test func `a body that is paused when it is over is not waited for`() async throws {
+        let http = try await HTTPWorld { routes, _ in
+            let kept = Kept()
+            routes.get("/pause") { exchange in
+                kept.exchange = exchange
+                exchange.pauseBody()
+            }
+            routes.get("/resume") { exchange in
+                kept.exchange?.resumeBody()
+                exchange.respond(.ok, "resumed")
+            }
+        }
+        let client = await http.connect()
+        await http.send("GET /pause HTTP/1.1\r\nHost: a\r\n\r\n", on: client)
+        _ = await http.answer(to: "GET /resume HTTP/1.1\r\nHost: a\r\n\r\n")
+        http.world.advance(by: .seconds(30))
+        #expect(await client.text == "")
+        #expect(await client.closeReason == nil)
+    }
+}
+
+/// Where one route leaves what another finds.
+private final class Kept {
+    var exchange: HTTPExchange?
+    weak var handler: Returning?
+}
+
+/// Stops the body at each piece.
+private final class PausingAtPieces: HTTPExchangeHandler {
+    func receive(_ bytes: RawSpan, of exchange: HTTPExchange) { exchange.pauseBody() }
+    func received(_ exchange: HTTPExchange) { exchange.respond(.ok, "whole") }
+}
