@@ -94,8 +94,7 @@ final class HTTPConnection: LinkHandler {
                 restart(.idle)
             }
         case .body:
-            if isBodyPaused { link.pauseReading() }
-            if owesContinue, bodyReceived == 0 { sendContinue() }
+            if isBodyPaused { link.pauseReading() } else { sendContinue() }
             wait(.body)
         case .nothing:
             if rest > 0 { link.pauseReading() }
@@ -166,7 +165,9 @@ final class HTTPConnection: LinkHandler {
         }
     }
 
+    /// Unless the body comes anyway, or the answer has begun and this would be in the midst of it.
     private func sendContinue() {
+        guard owesContinue, bodyReceived == 0, mayBegin else { return }
         owesContinue = false
         link.write(Self.continueBytes)
     }
@@ -188,6 +189,7 @@ final class HTTPConnection: LinkHandler {
         isBodyPaused = false
         guard !isReceiving, case .body = reading else { return }
         restart(.body)  // The client could not make any progress.
+        sendContinue()
         link.resumeReading()
         if decoder.owesEnd { link.loop.after(.zero, self, token: Self.endToken) }
     }

@@ -43,6 +43,38 @@ import Testing
         #expect(await client.text == "")
         #expect(await client.closeReason == nil)
     }
+
+    @Test func `100 Continue does not interrupt an answer`() async throws {
+        let http = try await HTTPWorld { routes, _ in
+            routes.post("/", body: .pieces()) { exchange in
+                exchange.handler = Returning()
+                exchange.begin(.ok, length: 5)
+                exchange.write("hello")
+            }
+        }
+        let answer = await http.answer(
+            to: "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        #expect(answer == "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+    }
+
+    @Test func `100 Continue waits while the body is paused`() async throws {
+        let http = try await HTTPWorld { routes, _ in
+            let kept = Kept()
+            routes.post("/", body: .pieces()) { exchange in
+                kept.exchange = exchange
+                exchange.pauseBody()
+            }
+            routes.get("/resume") { exchange in
+                kept.exchange?.resumeBody()
+                exchange.respond(.ok, "resumed")
+            }
+        }
+        let client = await http.connect()
+        await http.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", on: client)
+        #expect(await client.text == "")
+        _ = await http.answer(to: "GET /resume HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(await client.text == "HTTP/1.1 100 Continue\r\n\r\n")
+    }
 }
 
 /// Where one route leaves what another finds.
