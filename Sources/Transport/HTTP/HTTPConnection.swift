@@ -256,7 +256,9 @@ final class HTTPConnection: LinkHandler {
     func writable(_ link: Link) {
         letWritersGo()
         if let kept { kept.handler?.writable(kept) }
-        if case .head = reading { link.resumeReading() }
+        guard case .head = reading else { return }
+        restart(.idle)  // Without bytes that wait nothing else would begin it.
+        link.resumeReading()
     }
 
     /// A client that still waits does not do this: nothing else would tell a handler that its client has left. Answers

@@ -156,6 +156,19 @@ import Testing
         http.world.advance(by: .seconds(60))
         #expect(await http.counter("omniway_links_closed_total", "reason", "slow-reader") == 1)
     }
+
+    @Test func `a client that has taken a large answer may not stay for ever`() async throws {
+        let http = try await HTTPWorld(queue: QueueLimits(low: 1 << 10, high: 4 << 10, most: 1 << 20)) { routes, _ in
+            routes.get("/") { exchange in exchange.respond(.ok, Array(repeating: 120, count: 100_000)) }
+        }
+        let client = await http.connect()
+        await http.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n", on: client)
+        #expect(await client.text.utf8.count > 100_000)
+        http.world.advance(by: .seconds(59))
+        #expect(await client.hasFinished == false)
+        http.world.advance(by: .seconds(1))
+        #expect(await client.hasFinished)
+    }
 }
 
 /// Stops the body after its first piece, for ten seconds; then sends all of it back.
