@@ -181,7 +181,15 @@ final class HTTPConnection: LinkHandler {
     var hasBegun: Bool { number > 0 || !link.unread.isEmpty || !decoder.isBetweenRequests }
     var mayBegin: Bool { if case .none = answer { link.state == .open } else { false } }
 
-    func keep(_ exchange: HTTPExchange) { if case .done = answer {} else { kept = exchange } }
+    /// False when it is over.
+    func keep(_ exchange: HTTPExchange) -> Bool {
+        if case .done = answer { return false }
+        kept = exchange
+        return true
+    }
+
+    /// It has no handler any more; while its body comes it stays.
+    func letGo(_ exchange: HTTPExchange) { if kept === exchange, bodyIsOver { kept = nil } }
 
     func pauseBody() { isBodyPaused = true }
     func resumeBody() {

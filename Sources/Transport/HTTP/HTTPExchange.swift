@@ -10,9 +10,15 @@ public final class HTTPExchange {
     /// The whole body, for routes that take it whole.
     public internal(set) var body: [UInt8] = []
     /// Who hears of pieces of the body, of room for more of the answer, and of a client that left. While there is one
-    /// the exchange is kept.
+    /// the exchange is kept. One that comes when the exchange is over is let go.
     public var handler: (any HTTPExchangeHandler)? {
-        didSet { if handler != nil, isUnderWay { connection.keep(self) } }
+        didSet {
+            if handler == nil {
+                connection.letGo(self)
+            } else if !isUnderWay || !connection.keep(self) {
+                handler = nil  // It may hold the exchange, and nobody would part them.
+            }
+        }
     }
 
     let connection: HTTPConnection

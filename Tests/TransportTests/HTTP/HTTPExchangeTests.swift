@@ -75,6 +75,48 @@ import Testing
         _ = await http.answer(to: "GET /resume HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(await client.text == "HTTP/1.1 100 Continue\r\n\r\n")
     }
+
+    @Test func `a handler that comes when the client has left is let go`() async throws {
+        let http = try await HTTPWorld { routes, _ in
+            let kept = Kept()
+            routes.get("/keep") { exchange in kept.exchange = exchange }
+            routes.get("/set") { exchange in
+                if let late = kept.exchange {
+                    let handler = Returning(late)
+                    late.handler = handler
+                    kept.handler = handler
+                }
+                kept.exchange = nil
+                exchange.respond(.ok, "set")
+            }
+            routes.get("/see") { exchange in exchange.respond(.ok, kept.handler == nil ? "gone" : "here") }
+        }
+        let client = await http.connect()
+        await http.send("GET /keep HTTP/1.1\r\nHost: a\r\n\r\n", on: client)
+        await client.run { _, client in client.link?.close(.done) }
+        http.world.settle()
+        _ = await http.answer(to: "GET /set HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(await http.answer(to: "GET /see HTTP/1.1\r\nHost: a\r\n\r\n").hasSuffix("gone"))
+    }
+
+    @Test func `an exchange whose handler was taken away is answered`() async throws {
+        let http = try await HTTPWorld { routes, _ in
+            let kept = Kept()
+            routes.get("/keep") { exchange in
+                kept.exchange = exchange
+                exchange.handler = Returning()
+            }
+            routes.get("/drop") { exchange in
+                kept.exchange?.handler = nil
+                kept.exchange = nil
+                exchange.respond(.ok, "dropped")
+            }
+        }
+        let client = await http.connect()
+        await http.send("GET /keep HTTP/1.1\r\nHost: a\r\n\r\n", on: client)
+        _ = await http.answer(to: "GET /drop HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(await client.text.statuses == [500])
+    }
 }
 
 /// Where one route leaves what another finds.
