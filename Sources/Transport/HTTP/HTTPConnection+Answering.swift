@@ -112,7 +112,7 @@ extension HTTPConnection {
     /// False when the head cannot be written; the client is told that there is no answer.
     func writeHead(_ status: HTTPStatus, _ headers: HTTPHeaders, length: HTTPBodyLength) -> Bool {
         let head = HTTPResponseHead(status, headers)
-        if !headers.isEmpty, !head.keepsAlive { isLast = true }
+        if !bodyIsOver || (!headers.isEmpty && !head.keepsAlive) { isLast = true }
         let own = HTTPConnectionFields(length: length, persistence: persistence(status), date: server.dateBytes)
         server.scratch.removeAll(keepingCapacity: true)
         do throws(HTTPWriteError) {
@@ -128,7 +128,7 @@ extension HTTPConnection {
 
     private func persistence(_ status: HTTPStatus) -> HTTPConnectionFields.Persistence {
         if status == .switchingProtocols { return .asUsual }
-        if isLast || !bodyIsOver { return .close }
+        if isLast { return .close }
         return version == .http10 ? .keepAlive : .asUsual
     }
 }

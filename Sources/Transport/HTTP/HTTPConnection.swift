@@ -216,7 +216,7 @@ final class HTTPConnection: LinkHandler {
         answer = .done
         server.counters.count(status, after: link.loop.now - began)
         forget()
-        if isLast || !bodyIsOver { return leave(.done) }
+        if isLast { return leave(.done) }
         reading = .head
         guard !isReceiving else { return }
         if link.isFull { return }  // `writable` goes on.

@@ -117,6 +117,21 @@ import Testing
         _ = await http.answer(to: "GET /drop HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(await client.text.statuses == [500])
     }
+
+    @Test func `a connection that was said to close does`() async throws {
+        let http = try await HTTPWorld { routes, _ in
+            routes.post("/", body: .pieces()) { exchange in
+                exchange.begin(.ok, length: 0)
+                exchange.handler = Finishing()
+            }
+        }
+        let client = await http.connect()
+        await http.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", on: client)
+        #expect(await client.text.contains("\r\nConnection: close\r\n"))
+        await http.send("abcPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", on: client)
+        #expect(await client.text.statuses == [200])
+        #expect(await client.hasFinished)
+    }
 }
 
 /// Where one route leaves what another finds.
@@ -129,4 +144,9 @@ private final class Kept {
 private final class PausingAtPieces: HTTPExchangeHandler {
     func receive(_ bytes: RawSpan, of exchange: HTTPExchange) { exchange.pauseBody() }
     func received(_ exchange: HTTPExchange) { exchange.respond(.ok, "whole") }
+}
+
+/// Ends an answer when the body is over.
+private final class Finishing: HTTPExchangeHandler {
+    func received(_ exchange: HTTPExchange) { exchange.finish() }
 }
