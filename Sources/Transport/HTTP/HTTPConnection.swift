@@ -254,8 +254,8 @@ final class HTTPConnection: LinkHandler {
         deadline.cancel(on: link.loop)
         forget()
         link.handler = handler
+        link.resumeReading()  // Before the handler, which may pause.
         handler.opened(link)
-        link.resumeReading()
         return true
     }
 

@@ -132,6 +132,18 @@ import Testing
         #expect(await client.text.statuses == [200])
         #expect(await client.hasFinished)
     }
+
+    @Test func `a handler that takes over may pause at once`() async throws {
+        let http = try await HTTPWorld { routes, _ in
+            routes.get("/") { exchange in
+                exchange.upgrade(to: PausedAtOnce(), ["Upgrade": "x", "Connection": "upgrade"])
+            }
+        }
+        let client = await http.connect()
+        await http.send("GET / HTTP/1.1\r\nHost: a\r\n\r\nabc", on: client)
+        await http.send("def", on: client)
+        #expect(await client.text.hasSuffix("\r\n\r\nopen"))
+    }
 }
 
 /// Where one route leaves what another finds.
@@ -149,4 +161,16 @@ private final class PausingAtPieces: HTTPExchangeHandler {
 /// Ends an answer when the body is over.
 private final class Finishing: HTTPExchangeHandler {
     func received(_ exchange: HTTPExchange) { exchange.finish() }
+}
+
+/// Wants nothing yet, and says what it gets.
+private final class PausedAtOnce: LinkHandler {
+    func opened(_ link: Link) {
+        link.write(Array("open".utf8))
+        link.pauseReading()
+    }
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        link.write(bytes)
+        return bytes.byteCount
+    }
 }
