@@ -53,9 +53,10 @@ public final class HTTPClient {
 
     private func start(_ call: HTTPCall) {
         if isClosed { return call.fail(.closed) }
-        if let connection = free.popLast() {
-            connection.begin(call)
-        } else if connections.count < limits.connections {
+        while let connection = free.popLast() {
+            if connection.isOpen { return connection.begin(call) }  // It may have ended in this very turn.
+        }
+        if connections.count < limits.connections {
             dial(for: call)
         } else if waiting.count < limits.waiting {
             waiting.append(call)

@@ -6,7 +6,7 @@ final class HTTPClientConnection: LinkHandler {
     private(set) var link: Link?
     private var decoder: HTTPResponseDecoder
     private var call: HTTPCall?
-    private var isOpen = false
+    private var wasOpened = false
     private var calls = 0
     private var hasHeard = false
 
@@ -14,6 +14,8 @@ final class HTTPClientConnection: LinkHandler {
         self.client = client
         decoder = HTTPResponseDecoder(limits: client.limits.message)
     }
+
+    var isOpen: Bool { link?.state == .open }
 
     func dials(_ link: Link) { self.link = link }
 
@@ -55,7 +57,7 @@ final class HTTPClientConnection: LinkHandler {
     // MARK: From the link
 
     func opened(_ link: Link) {
-        isOpen = true
+        wasOpened = true
         call?.becameWritable()
     }
 
@@ -133,7 +135,7 @@ final class HTTPClientConnection: LinkHandler {
         self.link = nil
         client.hasLeft(self)
         if let call = exchange(&self.call, with: nil) {
-            if !isOpen {
+            if !wasOpened {
                 call.fail(.connectFailed(reason))
             } else if calls > 1, !hasHeard, call.mayRetry() {
                 client.retry(call)  // The server had closed it before the request came.

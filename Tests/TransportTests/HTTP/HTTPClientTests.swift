@@ -218,6 +218,17 @@ import Testing
         #expect(await script.log.last == "end")
     }
 
+    @Test func `a request is not given to a connection that has just ended`() async throws {
+        let script = try await HTTPScript()
+        await script.ask { client, log in client.send(HTTPRequestHead(.get, "/"), to: log) }
+        await script.say("HTTP/1.1 204 No Content\r\n\r\n")
+        // In the turn in which the connection ends, for it was idle so long, but after that.
+        await script.ask { client, log in client.loop.after(client.limits.idle, Posting(client, log)) }
+        script.world.advance(by: HTTPClientLimits().idle)
+        #expect(await script.log == ["204", "end"])
+        #expect(await script.said.last?.hasPrefix("POST") == true)
+    }
+
     @Test func `a cancelled task gives up its request`() async throws {
         let http = try await Self.serving()
         let asking = await http.asking { client in
@@ -283,4 +294,12 @@ private final class Hesitant: HTTPResponseHandler {
     }
     func ended(_ call: HTTPCall) { log.ended(call) }
     func failed(_ call: HTTPCall, _ error: HTTPClientError) { log.failed(call, error) }
+}
+
+/// Sends a request when its time has come.
+private final class Posting: TimerTarget {
+    private let client: HTTPClient
+    private let log: ResponseLog
+    init(_ client: HTTPClient, _ log: ResponseLog) { (self.client, self.log) = (client, log) }
+    func timerFired(_ token: UInt64, on loop: Loop) { client.send(HTTPRequestHead(.post, "/"), to: log) }
 }
