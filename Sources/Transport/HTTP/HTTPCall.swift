@@ -32,6 +32,8 @@ public enum HTTPRequestBody: Sendable {
 /// One request of a client and the response to it. It lives on the client's loop.
 public final class HTTPCall {
     public let request: HTTPRequestHead
+    /// The head as it is sent.
+    private var head: [UInt8] = []
     let body: HTTPRequestBody
     let limits: HTTPClientLimits
     private let client: HTTPClient
@@ -112,12 +114,15 @@ public final class HTTPCall {
 
     // MARK: The request
 
+    /// Before there is a connection: a request that cannot be written should not cost one.
+    func prepare() throws(HTTPWriteError) {
+        try request.write(to: &head, adding: HTTPConnectionFields(length: length))
+    }
+
     /// There is a connection; the request goes out. Called again for a retry.
-    func begin(on connection: HTTPClientConnection, _ link: Link) throws(HTTPWriteError) {
+    func begin(on connection: HTTPClientConnection, _ link: Link) {
         self.connection = connection
-        var bytes: [UInt8] = []
-        try request.write(to: &bytes, adding: HTTPConnectionFields(length: length))
-        link.write(bytes)
+        link.write(head)
         switch body {
         case .none: isWritten = true
         case .bytes(let bytes):

@@ -38,7 +38,10 @@ public final class HTTPClient {
             request.headers = headers
         }
         let call = HTTPCall(request, body, limits ?? self.limits, of: self, handler)
-        start(call)
+        do throws(HTTPWriteError) {
+            try call.prepare()
+            start(call)
+        } catch { call.fail(.badRequest(error)) }
         return call
     }
 

@@ -28,11 +28,7 @@ final class HTTPClientConnection: LinkHandler {
         link.idleLimit = .zero
         decoder.limits = call.limits.message
         decoder.expect(answerTo: call.request.method)
-        do throws(HTTPWriteError) {
-            try call.begin(on: self, link)
-        } catch {
-            return call.fail(.badRequest(error))
-        }
+        call.begin(on: self, link)
         if isOpen { call.becameWritable() }
     }
 

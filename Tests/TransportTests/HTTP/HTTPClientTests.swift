@@ -229,6 +229,15 @@ import Testing
         #expect(await script.said.last?.hasPrefix("POST") == true)
     }
 
+    @Test func `a request that cannot be written costs no connection`() async throws {
+        let script = try await HTTPScript()
+        await script.ask { client, log in client.send(HTTPRequestHead(.get, "/"), to: log) }
+        await script.say("HTTP/1.1 204 No Content\r\n\r\n")
+        await script.ask { client, log in client.send(HTTPRequestHead(.get, "/a b"), to: log) }
+        #expect(await script.log.last?.hasPrefix("the request cannot be written") == true)
+        #expect(await script.connections == 1)
+    }
+
     @Test func `a cancelled task gives up its request`() async throws {
         let http = try await Self.serving()
         let asking = await http.asking { client in
