@@ -29,7 +29,7 @@ public final class HTTPExchange {
         (self.request, self.number, self.connection, self.match) = (request, number, connection, match)
     }
 
-    deinit { if isUnderWay { connection.wasDropped() } }
+    deinit { if connection.number == number { connection.wasDropped() } }
 
     public var loop: Loop { connection.link.loop }
     /// The client, or the proxy before it.
@@ -95,7 +95,11 @@ public final class HTTPExchange {
     }
 
     /// It is the one that its connection deals with.
-    var isUnderWay: Bool { connection.number == number }
+    var isUnderWay: Bool {
+        // The compiler says nothing when a closure with a capture list becomes an async handler, and leaves the loop.
+        precondition(loop.executor.isCurrent, "an exchange off its loop; write async handlers without a capture list")
+        return connection.number == number
+    }
 
     private var mayAnswer: Bool {
         if isOpen { return true }

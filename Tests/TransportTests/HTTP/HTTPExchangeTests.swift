@@ -144,6 +144,26 @@ import Testing
         await http.send("def", on: client)
         #expect(await client.text.hasSuffix("\r\n\r\nopen"))
     }
+
+    /// Not on virtual time, where nothing leaves its loop.
+    @Test func `a handler that has left its loop stops the program`() async {
+        await #expect(processExitsWith: .failure) {
+            let loop = EventLoop()
+            let transport = InProcess()
+            let server = await loop.own { loop in
+                var routes = HTTPRoutes()
+                let text = "ok"
+                routes.get("/") { [text] exchange in
+                    await Task.yield()
+                    exchange.respond(.ok, text)
+                }
+                return HTTPServer(on: loop, routes: routes)
+            }
+            _ = try await transport.open(into: [server])
+            let client = await loop.own { loop in HTTPClient(on: loop, transport, host: "a") }
+            _ = try? await client.get("/")
+        }
+    }
 }
 
 /// Where one route leaves what another finds.
