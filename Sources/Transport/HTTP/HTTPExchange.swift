@@ -53,27 +53,27 @@ public final class HTTPExchange {
         var headers = headers
         if headers.isEmpty { headers = Self.plainText }
         let text = text.utf8.span
-        guard mayAnswer else { return }
+        guard mayAnswer(status) else { return }
         connection.respond(status, headers, text.raw)
     }
     private static let plainText: HTTPHeaders = ["Content-Type": "text/plain; charset=utf-8"]
 
     /// The whole answer.
     public func respond(_ status: HTTPStatus, _ body: [UInt8] = [], _ headers: HTTPHeaders = HTTPHeaders()) {
-        guard mayAnswer else { return }
+        guard mayAnswer(status) else { return }
         connection.respond(status, headers, body.span.raw)
     }
 
     /// The whole answer, from bytes that many answers share.
     public func respond(_ status: HTTPStatus, _ body: SharedBytes, _ headers: HTTPHeaders = HTTPHeaders()) {
-        guard mayAnswer else { return }
+        guard mayAnswer(status) else { return }
         connection.respond(status, headers, body)
     }
 
     /// Begins an answer that is written piece by piece and ends with `finish`. With a length that many bytes must
     /// follow; without one any number may.
     public func begin(_ status: HTTPStatus, _ headers: HTTPHeaders = HTTPHeaders(), length: Int? = nil) {
-        guard mayAnswer else { return }
+        guard mayAnswer(status) else { return }
         connection.begin(status, headers, length: length)
     }
 
@@ -99,6 +99,14 @@ public final class HTTPExchange {
         // The compiler says nothing when a closure with a capture list becomes an async handler, and leaves the loop.
         precondition(loop.executor.isCurrent, "an exchange off its loop; write async handlers without a capture list")
         return connection.number == number
+    }
+
+    /// What stands in the way of an answer with this status.
+    private func mayAnswer(_ status: HTTPStatus) -> Bool {
+        precondition(!status.isInformational, "\(status) is no answer; another protocol begins by upgrade(to:)")
+        let isTunnel = request.method == .connect && status.code / 100 == 2
+        precondition(!isTunnel, "a CONNECT that succeeds has no answer; its tunnel begins by connect(to:)")
+        return mayAnswer
     }
 
     private var mayAnswer: Bool {

@@ -45,6 +45,8 @@ public struct HTTPRoutes {
     /// Paths without names, found in one step.
     private var literals: [String: Int] = [:]
 
+    private var tunnel: Route?
+
     public init() {}
 
     // MARK: Adding
@@ -74,6 +76,13 @@ public struct HTTPRoutes {
     @_disfavoredOverload
     public mutating func post(_ pattern: String, body: Body? = nil, _ handler: @escaping AsyncHandler) {
         on(.post, pattern, body: body, handler)
+    }
+
+    /// Answers CONNECT, whose target is no path but a host and a port: `exchange.request.target`. It opens a tunnel by
+    /// `exchange.connect(to:)`.
+    public mutating func connect(_ handler: @escaping Handler) {
+        precondition(tunnel == nil, "CONNECT has a handler already")
+        tunnel = Route(work: .plain(handler), body: nil, names: [])
     }
 
     /// Answers GET with the same bytes each time. They are not copied.
@@ -114,6 +123,7 @@ public struct HTTPRoutes {
     // MARK: Finding
 
     func match(_ head: HTTPRequestHead) -> Match {
+        if head.method == .connect { return tunnel.map { .found($0, values: []) } ?? .notFound }
         if let node = literals[head.target] { return route(head.method, nodes[node], []) }
         let path = head.path
         guard path.utf8.first == UInt8(ascii: "/") else { return .notFound }

@@ -9,6 +9,8 @@ public actor EventLoop {
     nonisolated let executor: LoopExecutor
     /// Where other loops put what goes through pipes to this one. Each pipe has a few messages under way at most.
     nonisolated let pipes: Mailbox<PipeMail>
+    /// It has not answered a question in time, and not since.
+    nonisolated let owesAnswer = Atomic<Bool>(false)
     private nonisolated let thread: LoopThread
     private let loop: Loop
     /// What faces have on this loop. Not the loop's own: they hold the loop, and a circle would never end.

@@ -1,6 +1,7 @@
 import CSystem
 import Glibc
 public import OmniwayTelemetry
+import Synchronization
 
 /// The loops of a process. They run from the start until `shutdown`.
 public struct EventLoops: Sendable {
@@ -45,7 +46,7 @@ public struct EventLoops: Sendable {
     ) async -> [Answer?] {
         await withTaskGroup { group in
             for (index, loop) in loops.enumerated() {
-                group.addTask { (index, await first(of: limit) { await question(loop) }) }
+                group.addTask { (index, await loop.answer(within: limit, to: question)) }
             }
             var answers = [Answer?](repeating: nil, count: loops.count)
             for await (index, answer) in group { answers[index] = answer }
@@ -56,20 +57,31 @@ public struct EventLoops: Sendable {
     public func shutdown() async { for loop in loops { await loop.shutdown() } }
 }
 
-/// The result of `work`, or nil when the time is over first. Work that is late goes on, and nobody hears of it.
-private func first<R: Sendable>(of limit: Duration, _ work: @escaping @Sendable () async -> R) async -> R? {
-    await withCheckedContinuation { waiter in
-        let waiting = Lock<CheckedContinuation<R?, Never>?>(waiter)
-        let answer = { @Sendable (result: R?) in
-            waiting.withLock { exchange(&$0, with: nil) }?.resume(returning: result)
-        }
-        let timer = Task {
-            do { try await Task.sleep(for: limit) } catch { return }
-            answer(nil)
-        }
-        Task {
-            answer(await work())
-            timer.cancel()
+extension EventLoop {
+    /// The answer, or nil when the time is over first. A loop that owes an answer is not asked again before: what it is
+    /// asked while it is stuck would pile up.
+    fileprivate nonisolated func answer<Answer: Sendable>(
+        within limit: Duration, to question: @escaping @Sendable (EventLoop) async -> Answer
+    ) async -> Answer? {
+        if owesAnswer.load(ordering: .relaxed) { return nil }
+        return await withCheckedContinuation { waiter in
+            let waiting = Lock<CheckedContinuation<Answer?, Never>?>(waiter)
+            let timer = Task {
+                do { try await Task.sleep(for: limit) } catch { return }
+                waiting.withLock { waiting in
+                    if waiting != nil { owesAnswer.store(true, ordering: .relaxed) }
+                    return exchange(&waiting, with: nil)
+                }?.resume(returning: nil)
+            }
+            Task {
+                let answer = await question(self)
+                if let waiter = waiting.withLock({ exchange(&$0, with: nil) }) {
+                    timer.cancel()
+                    waiter.resume(returning: answer)
+                } else {
+                    owesAnswer.store(false, ordering: .relaxed)
+                }
+            }
         }
     }
 }
