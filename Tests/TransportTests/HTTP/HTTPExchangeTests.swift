@@ -16,12 +16,17 @@ import Testing
                 kept.exchange?.resumeBody()
                 exchange.respond(.ok, "resumed")
             }
+            routes.get("/drop") { exchange in
+                kept.exchange = nil  // It holds its server, whose routes hold it.
+                exchange.respond(.ok, "dropped")
+            }
         }
         let client = await http.connect()
         await http.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", on: client)
         #expect(await client.text == "")
         _ = await http.answer(to: "GET /resume HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(await client.text.hasSuffix("whole"))
+        _ = await http.answer(to: "GET /drop HTTP/1.1\r\nHost: a\r\n\r\n")
     }
 
     @Test func `a body that is paused when it is over is not waited for`() async throws {
@@ -35,6 +40,10 @@ import Testing
                 kept.exchange?.resumeBody()
                 exchange.respond(.ok, "resumed")
             }
+            routes.get("/drop") { exchange in
+                kept.exchange = nil  // It holds its server, whose routes hold it.
+                exchange.respond(.ok, "dropped")
+            }
         }
         let client = await http.connect()
         await http.send("GET /pause HTTP/1.1\r\nHost: a\r\n\r\n", on: client)
@@ -42,6 +51,7 @@ import Testing
         http.world.advance(by: .seconds(30))
         #expect(await client.text == "")
         #expect(await client.closeReason == nil)
+        _ = await http.answer(to: "GET /drop HTTP/1.1\r\nHost: a\r\n\r\n")
     }
 
     @Test func `100 Continue does not interrupt an answer`() async throws {
@@ -68,12 +78,17 @@ import Testing
                 kept.exchange?.resumeBody()
                 exchange.respond(.ok, "resumed")
             }
+            routes.get("/drop") { exchange in
+                kept.exchange = nil  // It holds its server, whose routes hold it.
+                exchange.respond(.ok, "dropped")
+            }
         }
         let client = await http.connect()
         await http.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", on: client)
         #expect(await client.text == "")
         _ = await http.answer(to: "GET /resume HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(await client.text == "HTTP/1.1 100 Continue\r\n\r\n")
+        _ = await http.answer(to: "GET /drop HTTP/1.1\r\nHost: a\r\n\r\n")
     }
 
     @Test func `a handler that comes when the client has left is let go`() async throws {
