@@ -12,14 +12,7 @@ import Testing
                 kept.exchange = exchange
                 exchange.handler = PausingAtPieces()
             }
-            routes.get("/resume") { exchange in
-                kept.exchange?.resumeBody()
-                exchange.respond(.ok, "resumed")
-            }
-            routes.get("/drop") { exchange in
-                kept.exchange = nil  // It holds its server, whose routes hold it.
-                exchange.respond(.ok, "dropped")
-            }
+            kept.addRoutes(to: &routes)
         }
         let client = await http.connect()
         await http.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", on: client)
@@ -36,14 +29,7 @@ import Testing
                 kept.exchange = exchange
                 exchange.pauseBody()
             }
-            routes.get("/resume") { exchange in
-                kept.exchange?.resumeBody()
-                exchange.respond(.ok, "resumed")
-            }
-            routes.get("/drop") { exchange in
-                kept.exchange = nil  // It holds its server, whose routes hold it.
-                exchange.respond(.ok, "dropped")
-            }
+            kept.addRoutes(to: &routes)
         }
         let client = await http.connect()
         await http.send("GET /pause HTTP/1.1\r\nHost: a\r\n\r\n", on: client)
@@ -74,14 +60,7 @@ import Testing
                 kept.exchange = exchange
                 exchange.pauseBody()
             }
-            routes.get("/resume") { exchange in
-                kept.exchange?.resumeBody()
-                exchange.respond(.ok, "resumed")
-            }
-            routes.get("/drop") { exchange in
-                kept.exchange = nil  // It holds its server, whose routes hold it.
-                exchange.respond(.ok, "dropped")
-            }
+            kept.addRoutes(to: &routes)
         }
         let client = await http.connect()
         await http.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", on: client)
@@ -185,6 +164,18 @@ import Testing
 private final class Kept {
     var exchange: HTTPExchange?
     weak var handler: Returning?
+
+    /// What others ask for, so that the exchange goes on, or is let go: it holds its server, whose routes hold it.
+    func addRoutes(to routes: inout HTTPRoutes) {
+        routes.get("/resume") { exchange in
+            self.exchange?.resumeBody()
+            exchange.respond(.ok, "resumed")
+        }
+        routes.get("/drop") { exchange in
+            self.exchange = nil
+            exchange.respond(.ok, "dropped")
+        }
+    }
 }
 
 /// Stops the body at each piece.
