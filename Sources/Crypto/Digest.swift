@@ -2,6 +2,9 @@ import COpenSSL
 
 /// Digests of bytes that are at hand.
 package enum Digest {
+    /// 16 bytes. Only for protocols that ask for it, such as the gateway's: MD5 protects nothing.
+    package static func md5(_ bytes: [UInt8]) -> [UInt8] { unsafe digest(bytes, EVP_md5()) }
+
     /// 20 bytes. Only for protocols that ask for it, such as the WebSocket handshake: SHA-1 protects nothing.
     package static func sha1(_ bytes: [UInt8]) -> [UInt8] { unsafe digest(bytes, EVP_sha1()) }
 
