@@ -46,9 +46,11 @@ let package = Package(
         library("Telemetry"),
         library("Arguments"),
         library("Transport", ["CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry"]),
+        library("Gateway", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Admin", ["OmniwayTransport", "OmniwayTelemetry"]),
         .target(
-            name: "Omniway", dependencies: ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayAdmin"],
+            name: "Omniway",
+            dependencies: ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway", "OmniwayAdmin"],
             path: "Sources/Omniway", swiftSettings: strict),
         .executableTarget(
             name: "OmniwayCommand", dependencies: ["Omniway", "OmniwayArguments"], path: "Sources/Command",
@@ -63,6 +65,9 @@ let package = Package(
             "Command",
             ["Omniway", "OmniwayCommand", "EchoExample", "WebExample", "OmniwayTransport", "OmniwayTesting"]),
         tests("Admin", ["OmniwayAdmin", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
+        tests(
+            "Gateway",
+            ["OmniwayGateway", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
         tests("Document", []),
         .testTarget(
             name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),

@@ -12,8 +12,11 @@ import Testing
         "Transport": [
             "Glibc", "Synchronization", "CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry",
         ],
+        "Gateway": ["Synchronization", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"],
         "Admin": ["Synchronization", "OmniwayTransport", "OmniwayTelemetry"],
-        "Omniway": ["Glibc", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayAdmin"],
+        "Omniway": [
+            "Glibc", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway", "OmniwayAdmin",
+        ],
         "Command": ["Glibc", "Omniway", "OmniwayArguments"],
         "Testing": ["Glibc", "Synchronization", "FoundationEssentials", "OmniwayTransport"],
     ]

@@ -7,14 +7,14 @@ public enum GatewayDialect: String, Sendable, CaseIterable {
 }
 
 /// The number of a virtual connection: the same for both of its ends, never zero.
-public struct ConnectionID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+public struct ConnectionID: RawRepresentable, Hashable, Sendable, BitwiseCopyable, CustomStringConvertible {
     public let rawValue: UInt32
     @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
     public var description: String { String(rawValue) }
 }
 
 /// The number of a client or of a server at a gateway. Servers choose theirs, clients are counted; zero is a valid one.
-public struct EndpointID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+public struct EndpointID: RawRepresentable, Hashable, Sendable, BitwiseCopyable, CustomStringConvertible {
     public let rawValue: UInt32
     @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
     public var description: String { String(rawValue) }
