@@ -27,7 +27,8 @@ import Testing
         #expect(table.count == 1)
     }
 
-    @Test(arguments: [1, 2, 3]) func `it holds what a dictionary holds, whatever comes and goes`(_ seed: UInt64) throws {
+    @Test(arguments: [1, 2, 3]) func `it holds what a dictionary holds, whatever comes and goes`(_ seed: UInt64) throws
+    {
         let table = VirtualTable()
         var model: [UInt32: UInt64] = [:]
         var random = SeededRandom(seed: seed)

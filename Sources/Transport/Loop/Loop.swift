@@ -205,15 +205,31 @@ public final class Loop {
             counters.lateWrites.add(1)
             return false
         }
-        let flags = slot.payload.flags
-        guard flags.contains(.plain) else {
-            slot.payload.link.writePart(bytes, endOfMessage: true)
-            return true
+        write(bytes, to: slot)
+        return true
+    }
+
+    /// What has become of bytes that were offered to a link.
+    @frozen public enum Offered: Sendable { case queued, full, gone }
+
+    /// The same for a feeder that can wait: a full link takes nothing.
+    public func offer(_ bytes: RawSpan, to id: LinkID) -> Offered {
+        guard let slot = links.find(id.slotID) else {
+            counters.lateWrites.add(1)
+            return .gone
         }
+        if slot.payload.flags.contains(.full) { return .full }
+        write(bytes, to: slot)
+        return .queued
+    }
+
+    @inline(__always)
+    private func write(_ bytes: RawSpan, to slot: LinkTable.Handle) {
+        let flags = slot.payload.flags
+        guard flags.contains(.plain) else { return slot.payload.link.writePart(bytes, endOfMessage: true) }
         slot.payload.queue.append(bytes, pool: pool)
         if !flags.contains(.dirty) { addDirty(slot) }
         if slot.payload.isHigh { slot.payload.link.queueIsHigh() }
-        return true
     }
 
     @inline(__always)

@@ -1,0 +1,73 @@
+public import OmniwayTransport
+public import OmniwayWire
+
+/// Clients and servers meet through it by virtual connections, on one physical connection each. It speaks the protocols
+/// of fastway and uniway; servers need no public port.
+///
+/// ```swift
+/// let gateway = await Gateway(on: EventLoops(), settings)
+/// try await gateway.listen(for: .client, on: StreamAcceptor(":10010"))
+/// try await gateway.listen(for: .server, on: StreamAcceptor("10.0.0.1:10020"))
+/// ```
+public final class Gateway: Sendable {
+    public let settings: GatewaySettings
+    private let shards: [LoopBound<GatewayShard>]
+    private let directory: GatewayDirectory
+
+    public convenience init(on loops: EventLoops, _ settings: GatewaySettings = GatewaySettings()) async {
+        await self.init(on: loops.loops, settings)
+    }
+
+    public init(on loops: [EventLoop], _ settings: GatewaySettings = GatewaySettings()) async {
+        precondition(loops.indices.elementsEqual(loops.map(\.index)), "loops are counted from zero")
+        precondition(loops.count <= Int(UInt8.max), "more than \(UInt8.max) loops")
+        let directory = GatewayDirectory()
+        var shards: [LoopBound<GatewayShard>] = []
+        var mailboxes: [Mailbox<GatewayBatch>] = []
+        for loop in loops {
+            let shard = await loop.own { GatewayShard(on: $0, settings, directory) }
+            shards.append(shard)
+            mailboxes.append(await shard.run { _, shard in shard.mailbox })
+        }
+        for shard in shards { await shard.run { [mailboxes] _, shard in shard.meet(mailboxes) } }
+        (self.settings, self.shards, self.directory) = (settings, shards, directory)
+    }
+
+    /// Takes the links of `acceptor` as clients, or as servers, of one dialect. A gateway may have any number of ports.
+    @discardableResult
+    public func listen(
+        for side: GatewaySide, on acceptor: some Acceptor, dialect: GatewayDialect = .v2
+    ) async throws(ListenError) -> Listening {
+        var ports: [LoopBound<GatewayPort>] = []
+        for shard in shards { ports.append(await shard.map { _, shard in GatewayPort(side, dialect, of: shard) }) }
+        return try await acceptor.open(into: ports)
+    }
+
+    /// Refuses new dials and waits until no virtual connection is left, or until the time is over; then closes all
+    /// peers. Stop the ports before. Returns how many virtual connections were cut off.
+    @discardableResult
+    public func drain(within limit: Duration) async -> Int {
+        directory.drain()
+        let clock = ContinuousClock()
+        let end = clock.now + limit
+        while directory.connectionCount > 0, clock.now < end {
+            do { try await clock.sleep(for: .milliseconds(20)) } catch { break }
+        }
+        let rest = directory.connectionCount
+        for shard in shards { await shard.run { _, shard in shard.closeAll(.drained) } }
+        return rest
+    }
+}
+
+/// One port of a gateway, on one loop.
+final class GatewayPort: LinkIntake {
+    private let side: GatewaySide
+    private let dialect: GatewayDialect
+    private let shard: GatewayShard
+
+    init(_ side: GatewaySide, _ dialect: GatewayDialect, of shard: GatewayShard) {
+        (self.side, self.dialect, self.shard) = (side, dialect, shard)
+    }
+
+    func accept(_ link: Link) -> (any LinkHandler)? { shard.receive(link, side, dialect) }
+}

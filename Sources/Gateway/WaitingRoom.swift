@@ -1,0 +1,46 @@
+import OmniwayTransport
+import OmniwayWire
+
+/// Where somebody waits while the application's hook decides. Nothing of it is read meanwhile.
+final class WaitingRoom: LinkHandler, LoopTask {
+    private let link: Link
+    private let side: GatewaySide
+    private let server: EndpointID?
+    private let dialect: GatewayDialect
+    private let shard: GatewayShard
+    private let admission: any GatewayAdmission
+    private var started: StartedTask?
+
+    init(
+        _ link: Link, _ side: GatewaySide, _ server: EndpointID?, _ dialect: GatewayDialect, _ shard: GatewayShard,
+        _ admission: any GatewayAdmission
+    ) {
+        (self.link, self.side, self.server, self.dialect) = (link, side, server, dialect)
+        (self.shard, self.admission) = (shard, admission)
+    }
+
+    func opened(_ link: Link) { ask() }
+
+    func ask() {
+        link.pauseReading()
+        started = shard.loop.start(self)
+        if started == nil { link.close(.refused.with("too many newcomers wait for the admission hook")) }
+    }
+
+    nonisolated(nonsending) func run() async {
+        let newcomer = GatewayNewcomer(side: side, server: server, address: link.traits.peer, tls: link.tls)
+        let isWelcome = await admission.admit(newcomer)
+        started = nil
+        guard link.state == .open else { return }
+        guard isWelcome else { return link.close(.notAdmitted) }
+        if let peer = shard.join(link, side, server, dialect) { peer.opened(link) }
+        link.resumeReading()
+    }
+
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int { 0 }
+
+    func closed(_ link: Link, _ reason: CloseReason) {
+        started?.cancel()
+        shard.counters.ended(side, reason)
+    }
+}
