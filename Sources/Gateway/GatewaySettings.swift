@@ -51,7 +51,9 @@ public struct GatewaySideSettings: Sendable {
     /// The limits of a peer's queue. Nobody waits for a client; its feeders go on until it is closed.
     func queue(_ side: GatewaySide, maxPacketSize: Int) -> QueueLimits {
         let high = side == .client ? most : most / 4
-        return QueueLimits(low: high / 4, high: high, most: most, unread: maxPacketSize + 4)
+        var limits = QueueLimits(low: high / 4, high: high, most: most, unread: maxPacketSize + 4)
+        if mostMessages > 0 { limits.messages = mostMessages }
+        return limits
     }
 }
 

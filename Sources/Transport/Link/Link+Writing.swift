@@ -24,6 +24,7 @@ extension Link {
         }
         slot.payload.queue.append(head, pool: loop.pool)
         slot.payload.queue.append(rest, pool: loop.pool)
+        slot.payload.writes &+= 1
         if !slot.payload.flags.contains(.dirty) { loop.markDirty(id) }
         if slot.payload.isHigh { queueIsHigh() }
     }
@@ -114,24 +115,31 @@ extension Link {
 
     private func wasWritten() {
         loop.markDirty(id)
-        if queued > limits.high || (parts?.count ?? 0) > PartQueue.most / 2 { queueIsHigh() }
+        if queued > limits.high || waitingMessages > mostMessages / 2 { queueIsHigh() }
     }
 
     func queueIsHigh() {
-        let messages = parts?.count ?? 0
-        if queued > limits.most || messages > PartQueue.most {
+        let (messages, most) = (waitingMessages, mostMessages)
+        if queued > limits.most || messages > most {
             return close(.slowReader.with("\(queued) bytes in \(max(1, messages)) pieces wait for it"))
         }
         // A message that has not ended cannot leave: whoever writes it must be let, up to the limit.
-        if queued - (parts?.unended ?? 0) > limits.high || messages > PartQueue.most / 2 {
-            slot.payload.flags.insert(.full)
-        }
+        if queued - (parts?.unended ?? 0) > limits.high || messages > most / 2 { slot.payload.flags.insert(.full) }
+    }
+
+    private var mostMessages: Int { parts == nil ? limits.messages : min(limits.messages, PartQueue.most) }
+
+    /// What is written within one turn does not wait yet, unless the connection takes no more. How many writes the rest
+    /// of a queue is, is reckoned by its bytes.
+    private var waitingMessages: Int {
+        if let parts { return parts.count }
+        return slot.payload.flags.contains(.blocked) ? Int(slot.payload.writes) : 0
     }
 
     func limitsChanged() {
         guard state != .closed else { return }
-        slot.payload.highMark = UInt32(clamping: limits.high)
-        if queued > limits.high { queueIsHigh() }
+        slot.payload.obey(limits)
+        if slot.payload.isHigh || queued > limits.high { queueIsHigh() }
     }
 
     // MARK: Sending
@@ -145,7 +153,7 @@ extension Link {
         guard state == .open, !slot.payload.flags.contains(.blocked) else { return }
         sendQueue()
         guard state == .open else { return }
-        if slot.payload.flags.contains(.full), queued <= limits.low, (parts?.count ?? 0) <= PartQueue.most / 4 {
+        if slot.payload.flags.contains(.full), queued <= limits.low, waitingMessages <= mostMessages / 4 {
             slot.payload.flags.remove(.full)
             handler.writable(self)
             letGo()
@@ -182,7 +190,10 @@ extension Link {
         guard stillOpenAfterSend() else { return }
         lastSent = loop.now
         slot.payload.queue.drop(taken, pool: loop.pool)
-        if taken < count { slot.payload.flags.insert(.blocked) }
+        slot.payload.sent(taken, of: count)
+        guard taken < count else { return }
+        slot.payload.flags.insert(.blocked)
+        if slot.payload.isHigh { queueIsHigh() }
     }
 
     /// A link that ends within its driver's `send` keeps its queue until the driver has returned: it reads from there.

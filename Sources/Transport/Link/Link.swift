@@ -74,7 +74,7 @@ public final class Link {
         on loop: Loop, traits: LinkTraits, limits: QueueLimits = QueueLimits(),
         driver: any LinkDriver, handler: any LinkHandler
     ) {
-        guard !loop.isEnding, let slot = loop.links.insert(LinkEntry(highMark: limits.high)) else {
+        guard !loop.isEnding, let slot = loop.links.insert(LinkEntry(limits)) else {
             loop.counters.refusedLinks.add(1)
             return nil
         }

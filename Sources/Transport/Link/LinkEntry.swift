@@ -18,12 +18,21 @@ struct LinkEntry: BitwiseCopyable {
     private var reference: LinkReference?
     var queue = ByteQueue()
     var highMark: UInt32
+    /// Writes since the queue was empty, and beyond how many the link must be asked.
+    var writes: UInt32 = 0
+    var highWrites = UInt32.max
     var flags: Flags = []
 
     /// An entry for a link that is being made; it must `settle` before anybody looks for it.
-    init(highMark: Int) {
+    init(_ limits: QueueLimits) {
         reference = nil
-        self.highMark = UInt32(clamping: highMark)
+        highMark = 0
+        obey(limits)
+    }
+
+    mutating func obey(_ limits: QueueLimits) {
+        highMark = UInt32(clamping: limits.high)
+        highWrites = UInt32(clamping: limits.messages / 2)
     }
 
     /// Holds the link until `moveOut`.
@@ -54,7 +63,13 @@ struct LinkEntry: BitwiseCopyable {
     }
 
     @inline(__always)
-    var isHigh: Bool { queue.count > Int(highMark) }
+    var isHigh: Bool { queue.count > Int(highMark) || writes > highWrites }
+
+    /// So many of `count` queued bytes have left. How many writes that were is known only when none is left.
+    @inline(__always)
+    mutating func sent(_ taken: Int, of count: Int) {
+        writes = taken == count ? 0 : UInt32(clamping: (Int(writes) * (count - taken) + count - 1) / count)
+    }
 }
 
 typealias LinkTable = SlotTable<LinkEntry>

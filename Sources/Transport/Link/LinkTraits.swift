@@ -43,6 +43,9 @@ public struct QueueLimits: Sendable, Equatable {
     public var most: Int
     /// Most bytes that a handler may leave unread, for example the largest frame it waits for.
     public var unread: Int
+    /// Most messages, or writes to a stream, that wait while the connection takes no more: the link is full at half of
+    /// it, and closed above it.
+    public var messages = Int.max
 
     /// The largest limit: twice as much fits a queue, so that one write beyond it meets the limit and not the memory.
     public static let largest = ByteQueue.maxCount / 2

@@ -228,6 +228,7 @@ public final class Loop {
         let flags = slot.payload.flags
         guard flags.contains(.plain) else { return slot.payload.link.writePart(bytes, endOfMessage: true) }
         slot.payload.queue.append(bytes, pool: pool)
+        slot.payload.writes &+= 1
         if !flags.contains(.dirty) { addDirty(slot) }
         if slot.payload.isHigh { slot.payload.link.queueIsHigh() }
     }
