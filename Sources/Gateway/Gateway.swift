@@ -69,5 +69,9 @@ final class GatewayPort: LinkIntake {
         (self.side, self.dialect, self.shard) = (side, dialect, shard)
     }
 
-    func accept(_ link: Link) -> (any LinkHandler)? { shard.receive(link, side, dialect) }
+    func accept(_ link: Link) -> (any LinkHandler)? {
+        // Over WebSocket a message may hold many frames, or a part of one.
+        if link.traits.keepsMessages { return MessageJoining().accept(link, into: self) }
+        return shard.receive(link, side, dialect)
+    }
 }

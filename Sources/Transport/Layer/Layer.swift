@@ -18,10 +18,13 @@ public protocol DialerLayer: Sendable {
 extension AcceptorLayer {
     /// The links of `acceptor`, with this protocol on them. The intake is asked when the handshake is done.
     public func over(_ acceptor: some Acceptor) -> some Acceptor {
-        CarrierAcceptor(inner: acceptor) { carrier, intake in
-            let driver = acceptingDriver(on: carrier.loop)
-            return driver.accepts(carrier, layer: layerName, handshakes, for: intake) ? driver : nil
-        }
+        CarrierAcceptor(inner: acceptor) { accept($0, into: $1) }
+    }
+
+    /// The same for one link that has just come: a handler for it, or nil when there is no room for its handshake.
+    public func accept(_ carrier: Link, into intake: any LinkIntake) -> (any LinkHandler)? {
+        let driver = acceptingDriver(on: carrier.loop)
+        return driver.accepts(carrier, layer: layerName, handshakes, for: intake) ? driver : nil
     }
 }
 
