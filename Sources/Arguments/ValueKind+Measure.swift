@@ -8,6 +8,19 @@ extension ValueKind<Duration> {
     }
 }
 
+extension ValueKind<Duration> {
+    /// A duration; a bare number means seconds.
+    public static var durationOrSeconds: Self {
+        let kind = Self.duration
+        return Self(
+            form: kind.form, placeholder: kind.placeholder,
+            parse: { (text) throws(ValueError) in
+                try kind.parse(text.allSatisfy { $0.isASCII && $0.isWholeNumber } ? text + "s" : text)
+            },
+            format: kind.format)
+    }
+}
+
 extension ValueKind<Int> {
     /// A number of bytes such as `512`, `64K`, `1.5MiB` or `1GB`; each unit is 1024 times the one before.
     public static var size: Self {

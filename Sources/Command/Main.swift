@@ -6,7 +6,7 @@ import OmniwayArguments
 struct Main {
     static let command = Command(
         "omniway", summary: "Connects clients, servers, private networks and peers over long-lived links.",
-        subcommands: [Up.command, ShowVersion.command])
+        subcommands: [Up.command, RunGateway.command, ShowVersion.command])
 
     nonisolated static func main() {
         do throws(UsageError) {
@@ -21,7 +21,11 @@ struct Main {
     }
 
     private nonisolated static func run(_ call: Invocation) -> ExitCode {
-        call.path == ["version"] ? ShowVersion.run() : Up.run(call)
+        switch call.path {
+        case ["version"]: ShowVersion.run()
+        case ["gateway"]: RunGateway.run(call)
+        default: Up.run(call)
+        }
     }
 
     /// A line for the person at the terminal.

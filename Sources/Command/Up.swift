@@ -27,30 +27,15 @@ enum Up {
     private static let perAddress = Flag(
         "max-connections-per-address", .integer(1...1_000_000), default: standard.maxConnectionsPerAddress,
         placeholder: "count", help: "Most connections from one address.")
-    private static let logLevel = Flag(
-        "log-level", .choice, default: Level.info, help: "The least important events to log.")
-    private static let logFormat = Flag("log-format", .choice, default: Format.text, help: "How events are written.")
-    private static let logFile = Flag(
-        "log-file", .string, default: "", placeholder: "path",
-        help: "Log to this file, which SIGHUP opens again after rotation. By default to standard error.")
-
-    private enum Level: String, CaseIterable { case debug, info, notice, warning, error }
-    private enum Format: String, CaseIterable { case text, json }
-
     static let command = Command(
         "up", summary: "Starts a whole node.",
         notes: "SIGTERM or Ctrl-C closes all connections and ends it; a second one ends it at once.",
-        flags: [loops, echo, admin, idle, connections, perAddress, logLevel, logFormat, logFile])
+        flags: [loops, echo, admin, idle, connections, perAddress] + LogFlags.all)
 
     static func run(_ call: Invocation) -> ExitCode {
         // Before any thread starts: all of them inherit the mask, and signals come to this one only.
         let signals = Signals()
-        do throws(LogFileError) {
-            try configureLog(call)
-        } catch {
-            Main.complain("omniway up: \(error)")
-            return .configuration
-        }
+        guard LogFlags.configure(call) else { return .configuration }
         guard let configuration = configuration(call) else { return .usage }
         let starting = Task.detached { await start(configuration) }
         var stopping = false
@@ -92,13 +77,7 @@ enum Up {
         return nil
     }
 
-    private static func configureLog(_ call: Invocation) throws(LogFileError) {
-        Log.shared.level = LogLevel(call[logLevel].rawValue) ?? .info
-        Log.shared.format = call[logFormat] == .json ? .json : .text
-        if !call[logFile].isEmpty { Log.shared.destination = .file(try LogFile(call[logFile])) }
-    }
-
-    private static func reopenLog() {
+    static func reopenLog() {
         do throws(LogFileError) {
             try Log.shared.reopen()
         } catch { Log.shared.error("log file not opened again", ["error": "\(error)"]) }
@@ -135,7 +114,7 @@ enum Up {
         }
     }
 
-    private static func end(_ code: ExitCode) -> Never {
+    static func end(_ code: ExitCode) -> Never {
         Log.shared.flush()
         exit(code.rawValue)
     }

@@ -38,8 +38,8 @@ public final class Gateway: Sendable {
     public func listen(
         for side: GatewaySide, on acceptor: some Acceptor, dialect: GatewayDialect = .v2
     ) async throws(ListenError) -> Listening {
-        var ports: [LoopBound<GatewayPort>] = []
-        for shard in shards { ports.append(await shard.map { _, shard in GatewayPort(side, dialect, of: shard) }) }
+        var ports: [LoopBound<GatewayIntake>] = []
+        for shard in shards { ports.append(await shard.map { _, shard in GatewayIntake(side, dialect, of: shard) }) }
         return try await acceptor.open(into: ports)
     }
 
@@ -60,7 +60,7 @@ public final class Gateway: Sendable {
 }
 
 /// One port of a gateway, on one loop.
-final class GatewayPort: LinkIntake {
+final class GatewayIntake: LinkIntake {
     private let side: GatewaySide
     private let dialect: GatewayDialect
     private let shard: GatewayShard

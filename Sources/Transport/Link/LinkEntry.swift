@@ -21,6 +21,8 @@ struct LinkEntry: BitwiseCopyable {
     /// Writes since the queue was empty, and beyond how many the link must be asked.
     var writes: UInt32 = 0
     var highWrites = UInt32.max
+    /// Most bytes that one turn reads.
+    private(set) var perTurn = UInt32(InboundBuffer.size)
     var flags: Flags = []
 
     /// An entry for a link that is being made; it must `settle` before anybody looks for it.
@@ -33,6 +35,7 @@ struct LinkEntry: BitwiseCopyable {
     mutating func obey(_ limits: QueueLimits) {
         highMark = UInt32(clamping: limits.high)
         highWrites = UInt32(clamping: limits.messages / 2)
+        perTurn = UInt32(min(max(1, limits.perTurn), InboundBuffer.size))
     }
 
     /// Holds the link until `moveOut`.

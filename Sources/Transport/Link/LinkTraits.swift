@@ -46,6 +46,8 @@ public struct QueueLimits: Sendable, Equatable {
     /// Most messages, or writes to a stream, that wait while the connection takes no more: the link is full at half of
     /// it, and closed above it.
     public var messages = Int.max
+    /// Most bytes that one turn of the loop reads from a socket; the rest waits for the next, after others had theirs.
+    public var perTurn = 256 << 10
 
     /// The largest limit: twice as much fits a queue, so that one write beyond it meets the limit and not the memory.
     public static let largest = ByteQueue.maxCount / 2

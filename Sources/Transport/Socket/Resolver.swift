@@ -54,3 +54,18 @@ enum Resolver {
         return ordered
     }
 }
+
+extension SocketAddress {
+    /// The address in a text, or the first one of a host that it names. It may block: for the start of a program.
+    public init?(resolving text: String) {
+        if let address = SocketAddress(text) {
+            self = address
+        } else if let target = HostPort(text), case .success(let found) = Resolver.lookUp(target),
+            let first = found.first
+        {
+            self = first
+        } else {
+            return nil
+        }
+    }
+}

@@ -64,6 +64,16 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Only this machine can reach it.
+    public var isLoopback: Bool {
+        if case .unix = self { return true }
+        switch host {
+        case .ipv4(let address, _): return address >> 24 == 127
+        case .ipv6(let high, let low, _, _): return high == 0 && low == 1
+        case .unix, .none: return false
+        }
+    }
+
     /// What limits per address count as one. Whoever has an IPv6 address has its whole /64, but for addresses that are
     /// good only on one link.
     var counted: SocketAddress {

@@ -87,12 +87,12 @@ final class SocketDriver: PollSource, CountedDriver {
     /// One read a turn: the buffer is shared, and so is the loop.
     @inline(__always)
     private func read(_ loop: Loop) {
-        let count = unsafe recv(descriptor, loop.inbound.start, InboundBuffer.size, 0)
+        // By its id, not by a reference: a link that somebody else ended is gone, and this costs less than counting.
+        guard let slot = loop.links.find(link.slotID) else { return release(loop) }
+        let count = unsafe recv(descriptor, loop.inbound.start, Int(slot.payload.perTurn), 0)
         if count > 0 {
             loop.bytesRead &+= UInt64(truncatingIfNeeded: count)
-            // By its id, not by a reference: a link that somebody else ended is gone, and this costs less than
-            // counting.
-            if loop.links.find(link.slotID)?.payload.deliverInbound(count, loop) == nil { release(loop) }
+            slot.payload.deliverInbound(count, loop)
         } else if let link = loop.link(link) {
             readNothing(count, SystemError.last, link)
         } else {
