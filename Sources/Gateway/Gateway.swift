@@ -11,8 +11,8 @@ public import OmniwayWire
 /// ```
 public final class Gateway: Sendable {
     public let settings: GatewaySettings
-    private let shards: [LoopBound<GatewayShard>]
-    private let directory: GatewayDirectory
+    let shards: [LoopBound<GatewayShard>]
+    let directory: GatewayDirectory
 
     public convenience init(on loops: EventLoops, _ settings: GatewaySettings = GatewaySettings()) async {
         await self.init(on: loops.loops, settings)

@@ -40,21 +40,37 @@ public struct EventLoops: Sendable {
         return zip(loops, answers).filter { $0.1 == nil }.map(\.0.index)
     }
 
-    /// Asks all loops at once, so that several silent ones take no longer than one.
     private func ask<Answer: Sendable>(
         within limit: Duration, _ question: @escaping @Sendable (EventLoop) async -> Answer
     ) async -> [Answer?] {
-        await withTaskGroup { group in
-            for (index, loop) in loops.enumerated() {
-                group.addTask { (index, await loop.answer(within: limit, to: question)) }
-            }
-            var answers = [Answer?](repeating: nil, count: loops.count)
-            for await (index, answer) in group { answers[index] = answer }
-            return answers
-        }
+        await loops.indices.ask { index in await loops[index].answer(within: limit, to: question) }
     }
 
     public func shutdown() async { for loop in loops { await loop.shutdown() } }
+}
+
+extension Array {
+    /// Asks objects of several loops something. Where there is nil instead of an answer, a callback blocks the loop.
+    public func ask<Value: AnyObject, Answer: Sendable>(
+        within limit: Duration, _ question: @escaping @Sendable (Loop, Value) -> Answer
+    ) async -> [Answer?] where Element == LoopBound<Value> {
+        await indices.ask { index in
+            let name = self[index]
+            return await name.home.answer(within: limit) { _ in await name.run(question) }
+        }
+    }
+}
+
+extension Range<Int> {
+    /// All at once, so that several silent ones take no longer than one.
+    fileprivate func ask<Answer: Sendable>(_ question: @escaping @Sendable (Int) async -> Answer?) async -> [Answer?] {
+        await withTaskGroup { group in
+            for index in self { group.addTask { (index, await question(index)) } }
+            var answers = [Answer?](repeating: nil, count: count)
+            for await (index, answer) in group { answers[index - lowerBound] = answer }
+            return answers
+        }
+    }
 }
 
 extension EventLoop {
