@@ -32,10 +32,11 @@ final class HTTPClientConnection: LinkHandler {
         if isOpen { call.becameWritable() }
     }
 
-    /// The call will not be answered any more; what may still come for it makes the connection useless.
+    /// The call will not be answered any more; what may still come for it makes the connection useless. It is broken
+    /// off: to a server an end alone could be that of a client that still waits.
     func abandon() {
         call = nil
-        link?.close(.done)
+        link?.close(.abandoned)
     }
 
     func resume() {
@@ -47,7 +48,7 @@ final class HTTPClientConnection: LinkHandler {
     /// The client is closed.
     func end() {
         call?.fail(.closed)
-        abandon()
+        link?.close(.done)
     }
 
     // MARK: From the link
@@ -152,6 +153,8 @@ extension HTTPClientConnection: TimerTarget {
 }
 
 extension CloseReason {
+    /// A client gave up a request before it had the whole response.
+    public static let abandoned = CloseReason("abandoned", sendsTheRest: false)
     /// A server sent something that is no response.
     public static let badResponse = CloseReason("bad-response", sendsTheRest: false)
 }

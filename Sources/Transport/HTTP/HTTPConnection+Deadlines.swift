@@ -10,6 +10,8 @@ struct HTTPDeadline {
         case body
         /// The answer; the client is to take it.
         case answer
+        /// The answer to a client that has ended its direction, and may be gone.
+        case farewell
         /// Another request.
         case idle
     }
@@ -44,6 +46,7 @@ extension HTTPConnection: TimerTarget {
             case .head: limits.headDeadline
             case .body: limits.bodyInterval
             case .answer: limits.stall
+            case .farewell: limits.halfClosed
             case .idle: limits.idle
             case .none: .zero
             }
@@ -69,6 +72,7 @@ extension HTTPConnection: TimerTarget {
         case .head: headIsLate()
         case .body: bodyIsLate()
         case .answer: if !isStalled { restart(.answer) }
+        case .farewell: if !isStalled, !isSilent { restart(.farewell) }
         case .idle:
             if link.queued == 0 {
                 leave(.idle.with("no request for \(server.limits.idle)"))
@@ -97,6 +101,15 @@ extension HTTPConnection: TimerTarget {
     private var isStalled: Bool {
         guard link.queued > 0, link.loop.now - link.lastSent >= server.limits.stall else { return false }
         leave(.slowReader.with("the client took nothing of an answer for \(server.limits.stall)"))
+        return true
+    }
+
+    /// Leaves a client that has ended its direction and was sent nothing for too long, so that it was not found out
+    /// whether it is there.
+    private var isSilent: Bool {
+        let limit = server.limits.halfClosed
+        guard link.queued == 0, link.loop.now - link.lastSent >= limit else { return false }
+        leave(.finished.with("the client had ended its direction, and no answer came for \(limit)"))
         return true
     }
 }

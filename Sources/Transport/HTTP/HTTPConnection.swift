@@ -180,12 +180,13 @@ final class HTTPConnection: LinkHandler {
     /// The client has sent at least a part of a first request.
     var hasBegun: Bool { number > 0 || !link.unread.isEmpty || !decoder.isBetweenRequests }
     var mayBegin: Bool { if case .none = answer { link.state == .open } else { false } }
+    /// An answer is due, or the rest of one.
+    private var owesAnswer: Bool { if case .done = answer { false } else { true } }
 
     /// False when it is over.
     func keep(_ exchange: HTTPExchange) -> Bool {
-        if case .done = answer { return false }
-        kept = exchange
-        return true
+        if owesAnswer { kept = exchange }
+        return owesAnswer
     }
 
     /// It has no handler any more; while its body comes it stays.
@@ -242,12 +243,13 @@ final class HTTPConnection: LinkHandler {
     /// Ends the connection as soon as no answer is due.
     func drain() {
         isLast = true
-        if case .done = answer, decoder.isBetweenRequests { leave(.done) }
+        if !owesAnswer, decoder.isBetweenRequests { leave(.done) }
     }
 
     /// Gives the link to another handler, which gets the bytes that were not read yet.
     func handOver(_ status: HTTPStatus, _ headers: HTTPHeaders, to handler: any LinkHandler) -> Bool {
         guard writeHead(status, headers, length: .none) else { return false }
+        let clientHasFinished = deadline.kind == .farewell
         answer = .done
         number += 1
         server.counters.count(status.code, after: link.loop.now - began)
@@ -256,6 +258,7 @@ final class HTTPConnection: LinkHandler {
         link.handler = handler
         link.resumeReading()  // Before the handler, which may pause.
         handler.opened(link)
+        if clientHasFinished, link.state == .open { handler.finished(link) }
         return true
     }
 
@@ -269,15 +272,18 @@ final class HTTPConnection: LinkHandler {
         link.resumeReading()
     }
 
-    /// A client that still waits does not do this: nothing else would tell a handler that its client has left. Answers
-    /// that are whole still go out.
-    func finished(_ link: Link) { leave(.finished) }
+    /// It may still wait for an answer, or be gone; until it is written to, both look the same.
+    func finished(_ link: Link) {
+        if decoder.owesEnd { endPausedBody() }
+        guard bodyIsOver, owesAnswer else { return leave(.finished) }
+        isLast = true
+        restart(.farewell)
+    }
 
     func closed(_ link: Link, _ reason: CloseReason) {
         deadline.cancel(on: link.loop)
         let (exchange, task) = (kept, task)
-        if case .done = answer {
-        } else {
+        if owesAnswer {
             answer = .done
             task?.cancel()
             if let exchange { exchange.handler?.clientLeft(exchange, reason) }

@@ -48,17 +48,22 @@ public struct HTTPServerLimits: Sendable {
     public var idle: Duration
     /// How long the client may take nothing of a response.
     public var stall: Duration
+    /// How long a client that has ended its direction may be sent nothing of a response that is due. Whether it has
+    /// only half-closed or is gone shows when it is written to.
+    public var halfClosed: Duration
     /// How many requests there may be on one connection; the last response says that it is.
     public var requests: Int
 
     public init(
         message: HTTPLimits = HTTPLimits(), headDeadline: Duration = .seconds(10),
         bodyInterval: Duration = .seconds(10),
-        bodyProgress: Int = 2048, idle: Duration = .seconds(60), stall: Duration = .seconds(60), requests: Int = 100_000
+        bodyProgress: Int = 2048, idle: Duration = .seconds(60), stall: Duration = .seconds(60),
+        halfClosed: Duration = .seconds(10), requests: Int = 100_000
     ) {
         precondition(requests > 0 && bodyProgress >= 0, "at least one request on a connection")
         (self.message, self.headDeadline, self.bodyInterval) = (message, headDeadline, bodyInterval)
-        (self.bodyProgress, self.idle, self.stall, self.requests) = (bodyProgress, idle, stall, requests)
+        (self.bodyProgress, self.idle, self.stall) = (bodyProgress, idle, stall)
+        (self.halfClosed, self.requests) = (halfClosed, requests)
     }
 }
 

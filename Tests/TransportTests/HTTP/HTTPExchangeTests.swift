@@ -87,7 +87,7 @@ import Testing
         }
         let client = await http.connect()
         await http.send("GET /keep HTTP/1.1\r\nHost: a\r\n\r\n", on: client)
-        await client.run { _, client in client.link?.close(.done) }
+        await client.run { _, client in client.link?.close(.reset) }
         http.world.settle()
         _ = await http.answer(to: "GET /set HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(await http.answer(to: "GET /see HTTP/1.1\r\nHost: a\r\n\r\n").hasSuffix("gone"))

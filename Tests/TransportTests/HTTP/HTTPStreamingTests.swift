@@ -45,13 +45,22 @@ import Testing
                 exchange.loop.meters.counter("left", "").add(1)
             }
         }
-        for text in ["GET /", "POST /", "GET /async"] {
-            let client = await http.connect()
-            await http.send("\(text) HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", on: client)
-            await client.run { _, client in client.link?.close(text == "POST /" ? .slowReader : .done) }
-            http.world.settle()
+        for reason in [CloseReason.slowReader, .done] {
+            for text in ["GET /", "POST /", "GET /async"] {
+                let client = await http.connect()
+                await http.send("\(text) HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", on: client)
+                await client.run { _, client in client.link?.close(reason) }
+                http.world.settle()
+            }
+            if reason == .slowReader {
+                while await http.counter("left") < 3 { await http.settleAndYield() }  // At once.
+            }
         }
-        while await http.counter("left") < 3 { await http.settleAndYield() }
+        // These may still read, until they were sent nothing for so long.
+        http.world.advance(by: .milliseconds(9_900))
+        #expect(await http.counter("left") == 3)
+        http.world.advance(by: .milliseconds(100))
+        while await http.counter("left") < 6 { await http.settleAndYield() }
         #expect(await http.links == 0)
         #expect(await http.counter("omniway_loop_tasks") == 0)
     }
@@ -67,20 +76,44 @@ import Testing
         #expect(await http.counter("tracked") == 0)
     }
 
-    @Test func `a client that sends its end gets the answers that are whole, and has left otherwise`() async throws {
+    @Test func `a client that has sent its end still gets its answers, and is gone within a request`() async throws {
         let http = try await HTTPWorld { routes, _ in
             routes.get("/now") { exchange in exchange.respond(.ok, "now") }
-            routes.get("/later") { exchange in exchange.handler = Leaving(loop: exchange.loop) }
+            routes.get("/later") { exchange in _ = Ticking(exchange, last: 1) }
+            routes.get("/pieces") { exchange in _ = Ticking(exchange, last: 5) }
+            routes.post("/body", body: .pieces()) { exchange in exchange.handler = Leaving(loop: exchange.loop) }
         }
-        for path in ["/now", "/later"] {
+        let get = " HTTP/1.1\r\nHost: a\r\n\r\n"
+        for (text, answers, end) in [
+            ("GET /now\(get)", 1, "now"), ("GET /later\(get)GET /later\(get)", 2, "Connection: close\r\n\r\n1\n"),
+            ("GET /pieces\(get)", 1, "\r\n2\r\n5\n\r\n0\r\n\r\n"), ("GET /now HTTP/1.1\r\n", 0, ""),
+            ("POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell", 0, ""),
+        ] {
             let client = await http.connect()
             await client.run { _, client in
-                client.link?.write("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n")
+                client.link?.write(text)
                 client.link?.finish()
             }
-            http.world.settle()
-            #expect(await client.text.hasSuffix(path == "/now" ? "now" : ""))
+            http.world.advance(by: .seconds(60))
+            #expect(await client.text.statuses.count == answers)
+            #expect(await client.text.hasSuffix(end))
+            #expect(await client.closeReason == .finished)
         }
+        #expect(await http.counter("left") == 1)
+        #expect(await http.links == 0)
+    }
+
+    @Test func `a client that ends while it is written to, and is gone, is noticed at the next piece`() async throws {
+        let http = try await HTTPWorld { routes, _ in
+            routes.get("/") { exchange in
+                exchange.handler = Leaving(loop: exchange.loop)
+                _ = Ticking(exchange, last: 100)
+            }
+        }
+        let client = await http.connect()
+        await http.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n", on: client)
+        await client.run { _, client in client.link?.close(.done) }
+        http.world.advance(by: .seconds(8))
         #expect(await http.counter("left") == 1)
         #expect(await http.links == 0)
     }
@@ -130,6 +163,26 @@ private final class Counting: HTTPExchangeHandler {
             exchange.write("\(number)\n")
         }
         if number == last { exchange.finish() }
+    }
+}
+
+/// Writes a number every eight seconds; a single one as a whole answer.
+private final class Ticking: TimerTarget {
+    private let exchange: HTTPExchange
+    private let last: Int
+    private var number = 0
+
+    init(_ exchange: HTTPExchange, last: Int) {
+        (self.exchange, self.last) = (exchange, last)
+        exchange.loop.after(.seconds(8), self)
+    }
+
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        number += 1
+        if last == 1 { return exchange.respond(.ok, "1\n") }
+        if number == 1 { exchange.begin(.ok) }
+        exchange.write("\(number)\n")
+        if number == last { exchange.finish() } else { loop.after(.seconds(8), self) }
     }
 }
 
