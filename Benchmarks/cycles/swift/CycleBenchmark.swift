@@ -40,13 +40,22 @@ private struct Footprint {
 
     init(of loop: EventLoop) async {
         links = await loop.run { $0.linkCount }
-        var count = 0
-        if let folder = unsafe opendir("/proc/self/fd") {
-            while unsafe readdir(folder) != nil { count += 1 }
-            unsafe closedir(folder)
+        // A socket outlives its link until the peer has finished too.
+        var (last, count) = (Int.max, Self.openDescriptors)
+        while count < last {
+            try? await Task.sleep(for: .milliseconds(50))
+            (last, count) = (count, Self.openDescriptors)
         }
         descriptors = count
         heap = Int(mallinfo2().uordblks)
+    }
+
+    private static var openDescriptors: Int {
+        guard let folder = unsafe opendir("/proc/self/fd") else { return 0 }
+        defer { unsafe closedir(folder) }
+        var count = 0
+        while unsafe readdir(folder) != nil { count += 1 }
+        return count
     }
 
     /// Less than a byte for each cycle is a table that grew, and not something that was forgotten each time.

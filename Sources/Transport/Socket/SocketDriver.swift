@@ -7,6 +7,8 @@ final class SocketDriver: PollSource, CountedDriver {
     private var link = LinkID.none
     private var dialing: Dialing?
     private var lingering: Lingering?
+    /// The end of the loop waits for the lingering: something would be lost without it, and not only perhaps.
+    private var holdsLoop = false
     private var isReading = true
     private var sawEnd = false
     private var waitsToWrite = false
@@ -163,11 +165,13 @@ final class SocketDriver: PollSource, CountedDriver {
             setLinger(seconds: 0)
             return release(link.loop)
         }
-        // Closing a socket with bytes that were not read resets the connection, and what was sent last is lost with it.
-        guard !rest.isEmpty || hasUnreadInput else { return release(link.loop) }
+        // Closing a socket with bytes that were not read, or that come later, resets the connection, and what was sent
+        // last is lost with it.
+        guard !rest.isEmpty || !sawEnd else { return release(link.loop) }
+        holdsLoop = !rest.isEmpty || hasUnreadInput
         lingering = Lingering(rest, driver: self, link.loop)
         state = .lingering
-        link.loop.lingering += 1
+        if holdsLoop { link.loop.lingering += 1 }
         // Input is read only when all is sent: while the peer does not read, its own bytes would wake the loop for
         // nothing.
         isReading = rest.isEmpty
@@ -178,7 +182,7 @@ final class SocketDriver: PollSource, CountedDriver {
 
     private var hasUnreadInput: Bool {
         var count: Int32 = 0
-        return !sawEnd && (unsafe ioctl(descriptor, UInt(FIONREAD), &count)) == 0 && count > 0
+        return (unsafe ioctl(descriptor, UInt(FIONREAD), &count)) == 0 && count > 0
     }
 
     private func setLinger(seconds: Int32) {
@@ -237,7 +241,7 @@ final class SocketDriver: PollSource, CountedDriver {
 
     private func release(_ loop: Loop) {
         guard state != .released else { return }
-        if state == .lingering { loop.lingering -= 1 }
+        if holdsLoop { loop.lingering -= 1 }
         lingering?.stop(loop)
         lingering = nil
         state = .released

@@ -209,6 +209,39 @@ import Testing
         }
     }
 
+    @Test func `the last words arrive although the peer goes on sending`() async throws {
+        try await withLoops(2) { [reports] loops in
+            let intakes = await [
+                loops.loops[0].own { _ in
+                    Reporter(
+                        "server", reports,
+                        onReceive: { _, link in
+                            link.write("bye")
+                            link.close(.done)
+                        })
+                }
+            ]
+            let listening = try await StreamAcceptor(.loopback()).open(into: intakes)
+            await StreamDialer(listening.address).dial(on: loops.loops[1]) {
+                Reporter(
+                    "client", reports,
+                    onOpen: { link in
+                        link.pauseReading()
+                        link.write("much")
+                    })
+            }
+            _ = try await reports.next("server", .closed)
+            // A socket that was closed altogether would answer these with a reset.
+            for _ in 1...10 {
+                await loops.loops[1].run { loop in loop.forEachLink { $0.write([UInt8](repeating: 1, count: 10_000)) } }
+            }
+            await loops.loops[1].run { loop in loop.forEachLink { $0.resumeReading() } }
+            #expect(await reports.bytes("client", count: 3) == Array("bye".utf8))
+            #expect(try await reports.next("client", .closed).reason == "finished")
+            await listening.stop()
+        }
+    }
+
     @Test func `a link moves to another loop with its unread and unsent bytes`() async throws {
         try await withLoops(2) { [reports] loops in
             let target = loops.loops[1]
