@@ -135,6 +135,7 @@ final class HTTPConnection: LinkHandler {
     private func received(_ bytes: RawSpan) {
         bodyReceived += bytes.byteCount
         guard let kept else { return }
+        guard case .found = kept.match else { return }
         if takesPieces { kept.handler?.receive(bytes, of: kept) } else { kept.body.append(contentsOf: bytes) }
     }
 

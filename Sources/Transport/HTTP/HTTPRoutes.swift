@@ -3,7 +3,10 @@ public import OmniwayWire
 /// Which handler answers which request. Built on a loop, for the server of that loop.
 ///
 /// A pattern is a path whose segments are literal, `:name` for any one segment, or `*name` at the end for all that is
-/// left. Literal segments go before names, and names before tails. HEAD is answered by the handler of GET.
+/// left. Literal segments go before names, and names before tails, among the patterns that have the request's method.
+/// HEAD is answered by the handler of GET.
+///
+/// What stands for a name is decoded, so it may contain a slash or be `..`: check it before it becomes part of a path.
 public struct HTTPRoutes {
     /// Answers at once, or keeps the exchange and answers later.
     public typealias Handler = (HTTPExchange) -> Void
@@ -39,6 +42,11 @@ public struct HTTPRoutes {
         var parameter: Int?
         var tail: Int?
         var routes: [(method: HTTPMethod, route: Route)] = []
+
+        func route(_ method: HTTPMethod) -> Route? {
+            for candidate in routes where candidate.method == method { return candidate.route }
+            return method == .head ? route(.get) : nil
+        }
     }
 
     private var nodes = [Node()]
@@ -124,40 +132,52 @@ public struct HTTPRoutes {
 
     func match(_ head: HTTPRequestHead) -> Match {
         if head.method == .connect { return tunnel.map { .found($0, values: []) } ?? .notFound }
-        if let node = literals[head.target] { return route(head.method, nodes[node], []) }
+        if let route = literalRoute(head.method, head.target) { return .found(route, values: []) }
         let path = head.path
         guard path.utf8.first == UInt8(ascii: "/") else { return .notFound }
-        if let node = literals[String(path)] { return route(head.method, nodes[node], []) }
-        var values: [String] = []
-        guard let node = find(path.dropFirst(), from: 0, &values) else { return .notFound }
-        return route(head.method, nodes[node], values)
+        if let route = literalRoute(head.method, String(path)) { return .found(route, values: []) }
+        var search = Search(method: head.method)
+        if let route = find(path.dropFirst(), from: 0, &search) { return .found(route, values: search.values) }
+        return search.others.isEmpty ? .notFound : .notAllowed(search.others)
     }
 
-    private func find(_ path: Substring, from index: Int, _ values: inout [String]) -> Int? {
+    private func literalRoute(_ method: HTTPMethod, _ path: String) -> Route? {
+        literals[path].flatMap { nodes[$0].route(method) }
+    }
+
+    private struct Search {
+        let method: HTTPMethod
+        var values: [String] = []
+        /// The methods of patterns that the path suits.
+        var others: [HTTPMethod] = []
+    }
+
+    private func find(_ path: Substring, from index: Int, _ search: inout Search) -> Route? {
         let segment = path.prefix { $0 != "/" }
         let isLast = segment.endIndex == path.endIndex
-        let known = values.count
+        let known = search.values.count
         for (next, isName) in [(nodes[index].literals[String(segment)], false), (nodes[index].parameter, true)] {
             guard let next else { continue }
             if isName {
                 guard !segment.isEmpty, let value = HTTPPercent.decode(segment) else { continue }
-                values.append(value)
+                search.values.append(value)
             }
-            if isLast {
-                if !nodes[next].routes.isEmpty { return next }
-            } else if let found = find(path[segment.endIndex...].dropFirst(), from: next, &values) {
-                return found
-            }
-            values.removeLast(values.count - known)
+            let found =
+                isLast
+                ? take(nodes[next], &search) : find(path[segment.endIndex...].dropFirst(), from: next, &search)
+            if let found { return found }
+            search.values.removeLast(search.values.count - known)
         }
         guard let tail = nodes[index].tail, let value = HTTPPercent.decode(path) else { return nil }
-        values.append(value)
-        return tail
+        search.values.append(value)
+        if let found = take(nodes[tail], &search) { return found }
+        search.values.removeLast()
+        return nil
     }
 
-    private func route(_ method: HTTPMethod, _ node: Node, _ values: [String]) -> Match {
-        for candidate in node.routes where candidate.method == method { return .found(candidate.route, values: values) }
-        if method == .head { return route(.get, node, values) }
-        return .notAllowed(node.routes.map(\.method))
+    private func take(_ node: Node, _ search: inout Search) -> Route? {
+        if let route = node.route(search.method) { return route }
+        for (method, _) in node.routes where !search.others.contains(method) { search.others.append(method) }
+        return nil
     }
 }

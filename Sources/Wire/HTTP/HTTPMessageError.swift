@@ -8,6 +8,7 @@ public enum HTTPMessageError: Error, Equatable, Sendable {
     case malformedRequestLine
     case malformedStatusLine
     case malformedTarget
+    case zeroInPath
     case targetDoesNotSuitMethod(String)
     case targetTooLong(limit: Int)
     case malformedVersion
@@ -53,9 +54,9 @@ public enum HTTPMessageError: Error, Equatable, Sendable {
         case .unknownTransferEncoding: .notImplemented
         case .unsupportedVersion: .versionNotSupported
         case .bareLineFeed, .controlByte, .malformedRequestLine, .malformedStatusLine, .malformedTarget,
-            .targetDoesNotSuitMethod, .malformedVersion, .missingColon, .emptyFieldName, .malformedFieldName,
-            .blankBeforeColon, .foldedLine, .missingHost, .repeatedHost, .malformedHost, .hostDiffersFromTarget,
-            .malformedContentLength, .repeatedContentLength, .contentLengthAndTransferEncoding,
+            .zeroInPath, .targetDoesNotSuitMethod, .malformedVersion, .missingColon, .emptyFieldName,
+            .malformedFieldName, .blankBeforeColon, .foldedLine, .missingHost, .repeatedHost, .malformedHost,
+            .hostDiffersFromTarget, .malformedContentLength, .repeatedContentLength, .contentLengthAndTransferEncoding,
             .malformedTransferEncoding, .transferEncodingInHTTP10, .bodyInConnect, .malformedChunkSize,
             .chunkLineTooLong, .missingChunkEnd, .forbiddenTrailer, .cutOff:
             .badRequest
@@ -71,6 +72,7 @@ extension HTTPMessageError: CustomStringConvertible {
         case .malformedRequestLine: "the request line is not `METHOD target HTTP/1.1` with single spaces"
         case .malformedStatusLine: "the status line is not `HTTP/1.1 200 reason`; is this an HTTP server?"
         case .malformedTarget: "the target contains a byte that a URI cannot have; percent-encode it"
+        case .zeroInPath: "the path contains %00; no name may have a zero byte, so leave it out"
         case .targetDoesNotSuitMethod(let method):
             "the form of the target does not suit \(method): CONNECT takes host:port, OPTIONS may take *, others a path"
         case .targetTooLong(let limit): "the target is longer than \(limit) bytes; send less in the URI"

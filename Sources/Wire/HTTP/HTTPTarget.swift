@@ -15,6 +15,7 @@ enum HTTPTarget {
     /// Checks a target, and that Host says the same where both name a host.
     static func check(_ head: HTTPRequestHead, hasHost: Bool) throws(HTTPMessageError) {
         let first = head.target.utf8.first
+        if head.target.utf8.contains(UInt8(ascii: "%")), hasZero(head.path.utf8) { throw .zeroInPath }
         if head.method == .connect {
             guard isHost(head.target, needsPort: true) else { throw .targetDoesNotSuitMethod("CONNECT") }
         } else if first == UInt8(ascii: "/") {
@@ -25,6 +26,10 @@ enum HTTPTarget {
         } else if head.target != "*" || head.method != .options {
             throw .targetDoesNotSuitMethod(head.method.rawValue)
         }
+    }
+
+    private static func hasZero(_ path: Substring.UTF8View) -> Bool {
+        path.indices.contains { path[$0...].starts(with: "%00".utf8) }
     }
 
     /// `host`, `host:port`, `[::1]:port`. A comma is refused though a name may have one: it is more likely two values
