@@ -43,7 +43,7 @@ public final class HTTPCall {
     private var due: Int?
     private(set) var isWritten = false
     private var isPaused = false
-    private(set) var isRetry = false
+    private var wasRetried = false
     private var wholeTimer: TimerID?
     private var quietTimer: TimerID?
     private var heardAt: Moment
@@ -119,8 +119,9 @@ public final class HTTPCall {
         try request.write(to: &head, adding: HTTPConnectionFields(length: length))
     }
 
-    /// There is a connection; the request goes out. Called again for a retry.
+    /// There is a connection; the request goes out.
     func begin(on connection: HTTPClientConnection, _ link: Link) {
+        wasRetried = self.connection != nil
         self.connection = connection
         link.write(head)
         switch body {
@@ -145,12 +146,9 @@ public final class HTTPCall {
         }
     }
 
-    /// It may be sent again when a connection turns out to be dead: doing it twice does no harm, and all of it is here.
-    func mayRetry() -> Bool {
-        if case .pieces = body { return false }
-        guard request.method.isIdempotent, !isRetry else { return false }
-        isRetry = true
-        return true
+    /// It may be sent again, once, when a connection turns out to be dead: twice does no harm, and all of it is here.
+    var mayRetry: Bool {
+        if case .pieces = body { false } else { request.method.isIdempotent && !wasRetried }
     }
 
     func becameWritable() { if !isWritten { handler?.writable(self) } }

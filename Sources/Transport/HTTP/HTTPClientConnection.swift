@@ -85,7 +85,7 @@ final class HTTPClientConnection: LinkHandler {
     private func ended(_ call: HTTPCall, rest: Int) {
         self.call = nil
         // What the server has not taken of the request would be in the way of the next.
-        let keepsAlive = decoder.head.keepsAlive && call.request.keepsAlive
+        let keepsAlive = decoder.head.keepsAlive && call.request.keepsAlive && client.limits.idle > .zero
         if keepsAlive, call.isWritten, rest == 0, let link, !link.peerHasFinished {
             link.idleLimit = client.limits.idle
             client.isFree(self)
@@ -134,7 +134,7 @@ final class HTTPClientConnection: LinkHandler {
         if let call = exchange(&self.call, with: nil) {
             if !wasOpened {
                 call.fail(.connectFailed(reason))
-            } else if calls > 1, !hasHeard, call.mayRetry() {
+            } else if calls > 1, !hasHeard, call.mayRetry {
                 client.retry(call)  // The server had closed it before the request came.
             } else {
                 call.fail(.connectionLost(reason))

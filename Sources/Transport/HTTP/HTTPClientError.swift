@@ -43,7 +43,7 @@ public struct HTTPClientLimits: Sendable {
     public var whole: Duration?
     /// Between two pieces of a response; nil for one that may be silent.
     public var quiet: Duration?
-    /// How long a connection without a request is kept.
+    /// How long a connection without a request is kept; with zero each request has a connection of its own.
     public var idle: Duration
     public var connections: Int
     /// How many requests may wait for one of them.

@@ -43,6 +43,7 @@ public enum HTTPMessageError: Error, Equatable, Sendable {
     case forbiddenTrailer(String)
     // The end
     case cutOff
+    case tooManyInformational(limit: Int)
 
     /// How a server answers. A client has no use for it.
     public var status: HTTPStatus {
@@ -58,7 +59,7 @@ public enum HTTPMessageError: Error, Equatable, Sendable {
             .malformedFieldName, .blankBeforeColon, .foldedLine, .missingHost, .repeatedHost, .malformedHost,
             .hostDiffersFromTarget, .malformedContentLength, .repeatedContentLength, .contentLengthAndTransferEncoding,
             .malformedTransferEncoding, .transferEncodingInHTTP10, .bodyInConnect, .malformedChunkSize,
-            .chunkLineTooLong, .missingChunkEnd, .forbiddenTrailer, .cutOff:
+            .chunkLineTooLong, .missingChunkEnd, .forbiddenTrailer, .cutOff, .tooManyInformational:
             .badRequest
         }
     }
@@ -104,6 +105,7 @@ extension HTTPMessageError: CustomStringConvertible {
         case .missingChunkEnd: "a chunk is not followed by CR LF: it is longer or shorter than its size says"
         case .trailersTooLarge(let limit): "the trailers are larger than \(limit) bytes; send fewer"
         case .forbiddenTrailer(let name): "\(name) stands behind the body, where it means nothing; put it into the head"
+        case .tooManyInformational(let limit): "more than \(limit) informational responses came before the final one"
         case .cutOff: "the connection ended within a message"
         }
     }

@@ -19,12 +19,16 @@ public struct HTTPResponseDecoder: Sendable {
     private var state = State.idle
     private var method = HTTPMethod.get
     private var lines = HTTPFieldLines()
+    /// Heads with 1xx before the one that is the answer. They say little, and a server could go on for ever.
+    private var informational = 0
+    private static let mostInformational = 100
 
     public init(limits: HTTPLimits = HTTPLimits()) { self.limits = limits }
 
     /// The next response answers a request with this method.
     public mutating func expect(answerTo method: HTTPMethod) {
         self.method = method
+        informational = 0
         state = .statusLine
     }
 
@@ -117,6 +121,8 @@ public struct HTTPResponseDecoder: Sendable {
         if head.status == .switchingProtocols || (method == .connect && head.status.isSuccess) {
             state = .switched
         } else if head.status.isInformational {
+            informational += 1
+            if informational > Self.mostInformational { throw .tooManyInformational(limit: Self.mostInformational) }
             state = .statusLine
         } else {
             state = .body(HTTPBodyDecoder(try HTTPFraming.response(head, to: method, noted)))

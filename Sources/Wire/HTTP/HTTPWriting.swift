@@ -169,7 +169,13 @@ package enum HTTPChunk {
     package static let last: [UInt8] = Array("0\r\n\r\n".utf8)
 
     /// The line in front of `count` bytes.
-    package static func begin(_ count: Int) -> [UInt8] { Array(String(count, radix: 16).utf8) + end }
+    package static func begin(_ count: Int) -> [UInt8] {
+        var line: [UInt8] = []
+        line.reserveCapacity(18)
+        line.append(hexadecimal: count)
+        line += end
+        return line
+    }
 }
 
 extension [UInt8] {
@@ -177,6 +183,11 @@ extension [UInt8] {
     fileprivate mutating func append(_ text: StaticString) {
         // Safe because a static text has so many bytes at its start; all of ours are more than one scalar.
         unsafe append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    fileprivate mutating func append(hexadecimal number: Int) {
+        if number >= 16 { append(hexadecimal: number / 16) }
+        append("0123456789abcdef".utf8.span[number % 16])
     }
 
     fileprivate mutating func append(decimal number: Int) {

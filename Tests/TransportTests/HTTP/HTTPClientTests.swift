@@ -165,6 +165,26 @@ import Testing
         #expect(await slow.log.last?.contains("not whole within 9.0 seconds") == true)
     }
 
+    @Test func `a server that only says that it goes on is left, also without deadlines`() async throws {
+        let script = try await HTTPScript(limits: HTTPClientLimits(whole: nil, quiet: nil))
+        await script.ask { client, log in client.send(HTTPRequestHead(.get, "/"), to: log) }
+        for _ in 1...100 { await script.say("HTTP/1.1 102 Processing\r\n\r\n") }
+        #expect(await script.log == [])
+        await script.say("HTTP/1.1 102 Processing\r\n\r\n")
+        #expect(await script.log.map { $0.contains("more than 100 informational responses") } == [true])
+        #expect(await script.connections == 0)
+    }
+
+    @Test func `connections that may not be idle are not kept`() async throws {
+        let script = try await HTTPScript(limits: HTTPClientLimits(idle: .zero))
+        for number in 0...1 {
+            await script.ask { client, log in client.send(HTTPRequestHead(.get, "/"), to: log) }
+            await script.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", to: number)
+            #expect(await script.connections == 0)
+        }
+        #expect(await script.log == ["200", "end", "200", "end"])
+    }
+
     @Test func `a response without deadlines may last for days`() async throws {
         let script = try await HTTPScript(limits: HTTPClientLimits(message: HTTPLimits(body: .max)))
         await script.ask { client, log in
