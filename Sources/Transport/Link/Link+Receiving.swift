@@ -131,8 +131,7 @@ extension Link {
 
     /// Pieces that came while reading was paused, one by one, as long as it is not paused again.
     private func redeliverMessages() {
-        while isReading, state == .open, !unreadPieces.isEmpty {
-            let piece = unreadPieces.removeFirst()
+        while isReading, state == .open, let piece = unreadPieces.popFirst() {
             var bytes: [UInt8] = []
             unread.withBytes { bytes.append(contentsOf: $0.extracting(first: piece.count)) }
             var rest = unread

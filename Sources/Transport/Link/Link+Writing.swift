@@ -176,11 +176,11 @@ extension Link {
 
     /// The link is being closed: what waits for room in another link's queue goes there all the same, up to its limit.
     func sendLast() {
-        if flags.contains(.passesOn) { flags.insert(.leaving) } else if slot.payload.flags.contains(.blocked) { return }
+        if keepsMessages { flags.insert(.leaving) } else if slot.payload.flags.contains(.blocked) { return }
         sendQueue()
     }
 
-    /// For drivers that only queue: a full carrier is no reason to leave anything of this link behind.
+    /// For drivers of messages that only queue: being full is no reason to leave anything of this link behind.
     var isLeaving: Bool { flags.contains(.leaving) }
 
     @inline(__always)

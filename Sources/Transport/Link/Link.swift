@@ -19,7 +19,7 @@ public final class Link {
     let driver: any LinkDriver
     var unread = ByteQueue()
     /// On a link that keeps messages, how the unread bytes are cut.
-    var unreadPieces: [MessagePiece] = []
+    var unreadPieces: ArraySlice<MessagePiece> = []
     /// The bytes in the handler's hands, so that a link detached meanwhile can take the rest along.
     var chunk = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     var flags: Flags = []

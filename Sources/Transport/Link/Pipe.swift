@@ -125,8 +125,8 @@ final class PipeDriver: CountedDriver {
         }
         let room = max(0, Self.window - staged.bytes.count)
         // Having taken nothing of an empty message would say nothing.
-        guard !isUnderWay && room > 0 || endOfMessage && bytes.isEmpty else { return 0 }
-        if staged.messageEnds.count == PartQueue.most {
+        guard !isUnderWay && room > 0 || endOfMessage && bytes.isEmpty || link.isLeaving else { return 0 }
+        if staged.messageEnds.count == PartQueue.most, !link.isLeaving {
             link.close(.slowReader.with("\(PartQueue.most) messages wait in the pipe"))
             return 0
         }

@@ -8,6 +8,7 @@ extension HTTPExchange {
             let (headers, handler) = try webSocket.upgrade(request, for: intake)
             upgrade(to: handler, headers)
         } catch {
+            error.note(peer)
             let answer = error.answer
             respond(answer.status, "\(error)\n", answer.headers)
         }

@@ -76,7 +76,9 @@ final class WebSocketDriver: LayerDriver {
     }
 
     override func leave(_ carrier: Link, _ reason: CloseReason) {
-        guard reason.sendsTheRest, closing.heard == nil || role == .client else { return carrier.close(reason) }
+        // Who did not follow a finish in time has had its time.
+        let mayAnswer = reason.sendsTheRest && reason != .lingered
+        guard mayAnswer, closing.heard == nil || role == .client else { return carrier.close(reason) }
         closing.reason = reason
         closing.timer = carrier.loop.after(closeLimit, self, token: WebSocketClosing.token)
         carrier.resumeReading()

@@ -5,8 +5,8 @@ struct WebSocketKeepAlive {
     static let token: UInt64 = 1
     private let settings: WebSocket.KeepAlive
     private var timer: TimerID?
-    /// When the peer was last found not to be listened to.
-    private var deaf: Moment?
+    /// Until when its silence means nothing: it was not listened to, or it was taking what waited for it.
+    private var excused: Moment?
 
     init(_ settings: WebSocket.KeepAlive) { self.settings = settings }
 
@@ -23,8 +23,8 @@ struct WebSocketKeepAlive {
 
     /// The timer has fired. It is set again unless the peer is lost.
     mutating func check(_ driver: WebSocketDriver, over carrier: Link) -> Verdict {
-        if !carrier.isReading { deaf = carrier.loop.now }
-        let heard = deaf.map { max($0, carrier.lastHeard) } ?? carrier.lastHeard
+        if let excuse = carrier.isReading ? carrier.lastTaken : carrier.loop.now { excused = excuse }
+        let heard = excused.map { max($0, carrier.lastHeard) } ?? carrier.lastHeard
         let quiet = carrier.loop.now - heard
         let verdict: Verdict =
             if quiet < settings.interval || !carrier.isReading {
@@ -42,4 +42,13 @@ struct WebSocketKeepAlive {
     }
 
     var patience: Duration { settings.interval * (settings.misses + 1) }
+}
+
+extension Link {
+    /// When the peer last took something, if more waits for it here or below: room has come since only because it reads.
+    /// Our ping is then behind what waits.
+    fileprivate var lastTaken: Moment? {
+        let below = (driver as? LayerDriver)?.carrier?.lastTaken
+        return queued > 0 ? max(lastSent, below ?? lastSent) : below
+    }
 }

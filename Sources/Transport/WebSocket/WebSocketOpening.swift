@@ -1,3 +1,4 @@
+import OmniwayTelemetry
 public import OmniwayWire
 
 /// What was said when a WebSocket was opened.
@@ -93,6 +94,7 @@ extension WebSocketDriver {
             carrier.write(try agreement.answer.bytes())
             agreed(agreement, on: request, over: carrier)
         } catch let refusal as WebSocketRefusal {
+            refusal.note(carrier.traits.peer)
             refuse(refusal.answer, refusal.reason.with(refusal.description), over: carrier)
         } catch {
             refuse(HTTPResponseHead(.internalServerError), .handshakeFailed.with("\(error)"), over: carrier)
@@ -123,6 +125,12 @@ extension WebSocketDriver {
 }
 
 extension WebSocketRefusal {
+    /// A page that is not listed may be one that was forgotten in the list.
+    func note(_ peer: SocketAddress) {
+        guard case .origin(let origin) = self else { return }
+        Log.shared.notice("websocket origin refused", ["origin": String(origin.prefix(200)), "peer": "\(peer)"])
+    }
+
     var reason: CloseReason {
         switch self {
         case .path: .webSocketPath

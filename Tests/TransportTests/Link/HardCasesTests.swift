@@ -205,6 +205,24 @@ import Testing
         await recorder.run { _, recorder in #expect(recorder.closeReason == .slowReader) }
     }
 
+    @Test func `many messages that waited are read in a time that their number does not square`() async throws {
+        let recorder = await world.first.own { _ in Counter() }
+        await recorder.run { loop, recorder in
+            let limits = QueueLimits(unread: 64 << 20)
+            let link = Link(
+                on: loop, traits: LinkTraits(keepsMessages: true), limits: limits, driver: ScriptedDriver(),
+                handler: recorder)
+            link?.opened()
+            link?.pauseReading()
+            for _ in 0..<400_000 { link?.arrive("x") }
+            link?.resumeReading()
+        }
+        let start = ContinuousClock.now
+        world.settle()
+        #expect(ContinuousClock.now - start < .seconds(10), "it is half a minute when each moves all that are behind it")
+        await recorder.run { _, recorder in #expect(recorder.count == 400_000) }
+    }
+
     @Test func `empty messages meet a limit too`() async throws {
         let driver = await world.first.own { _ in ScriptedDriver() }
         await driver.run { loop, driver in
@@ -311,4 +329,12 @@ private final class CancellingItself: LoopTask {
 extension EventLoop {
     /// Work of this loop that needs another one.
     fileprivate func visit(_ other: EventLoop) async -> Bool { await other.run { _ in true } }
+}
+
+private final class Counter: LinkHandler {
+    private(set) var count = 0
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        count += 1
+        return bytes.byteCount
+    }
 }

@@ -129,6 +129,22 @@ import Testing
         }
     }
 
+    @Test func `closing sends the messages that were written before, however many wait`() async throws {
+        let pair = try await Pair.make(on: world, traits: LinkTraits(keepsMessages: true))
+        let message = [UInt8](repeating: 1, count: 100_000)
+        await pair.run { _, pair in for _ in 0..<6 { pair.nearLink?.write(message) } }
+        await pair.run { _, pair in
+            for _ in 0..<6 { pair.nearLink?.write(message) }
+            pair.nearLink?.write("begun", endOfMessage: false)
+            pair.nearLink?.close(.done)
+        }
+        world.settle()
+        await pair.run { _, pair in
+            #expect(pair.far.messages == Array(repeating: message, count: 12))
+            #expect(pair.far.events.last == .finished)
+        }
+    }
+
     @Test func `a link closes once, with the first reason, at the end of the turn`() async throws {
         let pair = try await Pair.make(on: world)
         await pair.run { _, pair in

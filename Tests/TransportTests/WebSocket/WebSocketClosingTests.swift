@@ -104,6 +104,20 @@ import Testing
         await client.run { _, client in #expect(client.closeReason == .finished) }
     }
 
+    @Test func `a peer that does not follow a finish is waited for as long as any link, and no longer`() async throws {
+        let pair = try await WebSocketPair()
+        let peer = await pair.dialRaw()
+        await pair.server.run { _, server in server.recorders.first?.link?.finish() }
+        pair.world.advance(by: .milliseconds(9_999))
+        await peer.run { _, peer in
+            #expect(peer.frames == frame(.close, code(1000)))
+            #expect(!peer.events.contains(.finished))
+        }
+        pair.world.advance(by: .milliseconds(1))
+        await peer.run { _, peer in #expect(peer.events.contains(.finished)) }
+        await pair.server.run { _, server in #expect(server.recorders.first?.closeReason == .lingered) }
+    }
+
     @Test func `both sides may close at once`() async throws {
         let pair = try await WebSocketPair()
         let client = await pair.dial()
@@ -134,7 +148,22 @@ import Testing
         await client.run { _, client in
             #expect(client.closeReason == .closedByPeer)
             #expect(client.closeReason?.code == 1008)
+            #expect(client.closeReason?.detail == "1008 refused")
         }
+    }
+
+    @Test func `an intake that refuses may say why`() async throws {
+        let pair = InProcess()
+        let world = SimulatedWorld()
+        let full = await world.first.own { _ in Full() }
+        _ = try await WebSocket().over(pair).open(into: [full])
+        let client = await world.first.own { _ in Recorder() }
+        await client.run { loop, client in
+            _ = WebSocket().over(pair).dial(on: loop, deadline: .seconds(5), handler: client)
+        }
+        world.settle()
+        #expect(await client.closeReason?.detail == "1013 full")
+        #expect(await world.first.run { loop in loop.linkCount } == 0)
     }
 
     @Test func `a close in the middle of messages drops those that follow`() async throws {
@@ -150,6 +179,13 @@ import Testing
             #expect(peer.frames == frame(.close, code(1000)))
             #expect(peer.events.contains(.finished))
         }
+    }
+}
+
+private final class Full: LinkIntake {
+    func accept(_ link: Link) -> (any LinkHandler)? {
+        link.close(CloseReason("full", code: 1013))
+        return nil
     }
 }
 

@@ -66,6 +66,23 @@ import Testing
         await pair.server.run { _, server in #expect(server.recorders.first?.closeReason == nil) }
     }
 
+    @Test(arguments: [12, 9]) func `a peer that takes what waits for it is there, until it stops`(
+        _ takes: Int
+    ) async throws {
+        let pair = try await WebSocketPair(tenSeconds)
+        let peer = await pair.dialRaw()
+        await peer.run { loop, peer in peer.link?.handler = SlowReader(loop, takes: takes) }
+        await pair.server.run { _, server in
+            for _ in 0..<30 { server.recorders.first?.link?.write([UInt8](repeating: 0, count: 100_000)) }
+        }
+        // A batch of the pipe, 256 KiB, every nine seconds: there are twelve.
+        pair.world.advance(by: .seconds(9 * takes))
+        await pair.server.run { _, server in #expect(server.recorders.first?.closeReason == nil) }
+        await peer.run { _, peer in #expect(peer.closeReason == nil) }
+        pair.world.advance(by: .seconds(41))
+        await pair.server.run { _, server in #expect(server.recorders.first?.closeReason == .peerLost) }
+    }
+
     @Test func `a peer that pings without reading gets the last answer only`() async throws {
         let pair = try await WebSocketPair()
         let peer = await pair.dialRaw()
@@ -90,4 +107,24 @@ import Testing
             #expect(frames[last...].starts(with: frame(.pong, [UInt8](repeating: 29, count: 125))))
         }
     }
+}
+
+/// Takes a piece and then nothing for nine seconds, so many times.
+private final class SlowReader: LinkHandler, TimerTarget {
+    private let loop: Loop
+    private var left: Int
+    private var link: Link?
+
+    init(_ loop: Loop, takes: Int) { (self.loop, left) = (loop, takes) }
+
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        self.link = link
+        left -= 1
+        link.pauseReading()
+        if left > 0 { loop.after(.seconds(9), self) }
+        return bytes.byteCount
+    }
+
+    func timerFired(_ token: UInt64, on loop: Loop) { link?.resumeReading() }
+    func closed(_ link: Link, _ reason: CloseReason) { self.link = nil }
 }

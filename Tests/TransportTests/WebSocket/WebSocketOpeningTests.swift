@@ -121,6 +121,19 @@ import Testing
         await pair.server.run { _, server in #expect(server.recorders.isEmpty) }
     }
 
+    @Test func `an origin that is refused is in the log`() async throws {
+        let lines = Lock<[String]>([])
+        let before = Log.shared.destination
+        Log.shared.destination = .sink { line in lines.withLock { $0.append(line) } }
+        let pair = try await WebSocketPair(WebSocket(origins: ["https://game.example"]))
+        _ = await pair.dialRaw(WebSocketPair.request("/", "Origin: https://logged.example"))
+        Log.shared.flush()
+        Log.shared.destination = before
+        let own = lines.withLock { $0.filter { $0.contains("https://logged.example") } }
+        #expect(own.count == 1)
+        #expect(own.first?.contains("websocket origin refused") == true)
+    }
+
     @Test func `a listed origin may connect, whatever the case of its letters`() async throws {
         let pair = try await WebSocketPair(WebSocket(origins: ["https://Game.example"]))
         let peer = await pair.dialRaw(WebSocketPair.request("/", "Origin: https://game.EXAMPLE"))
