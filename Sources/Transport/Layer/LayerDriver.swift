@@ -39,6 +39,9 @@ open class LayerDriver: LinkDriver, LinkHandler {
         if isReading { carrier?.resumeReading() } else { carrier?.pauseReading() }
     }
 
+    /// The link above has got other limits.
+    open func setLimits(_ limits: QueueLimits) { carrier?.limits = limits }
+
     open func finish(_ link: Link) { carrier?.finish() }
 
     /// The last words of a link: what was not sent yet, if the reason says so, and the protocol's goodbye.

@@ -130,11 +130,13 @@ public final class Link {
         }
     }
 
+    /// Set on a link above others, they are those of its carriers too.
     public var limits: QueueLimits {
         get { currentLimits }
         set {
             currentLimits = newValue
             limitsChanged()
+            if state != .closed, let layer = driver as? LayerDriver { layer.setLimits(newValue) }
         }
     }
 

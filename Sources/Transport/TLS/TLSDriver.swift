@@ -65,17 +65,15 @@ final class TLSDriver: LayerDriver {
             return fail(.certificateRefused.with(objection))
         }
         complete()
-        keepCarrierShort()
+        if let carrier { setLimits(carrier.limits) }  // The link above has them already.
     }
 
     /// Encrypted bytes go through a queue that stays in the processor's cache; those that must wait do so above, once.
-    /// The link above has the carrier's limits already.
-    private func keepCarrierShort() {
-        guard let carrier, carrier.limits.high > Self.mostEncrypted else { return }
-        var limits = carrier.limits
+    override func setLimits(_ limits: QueueLimits) {
+        var limits = limits
         limits.low = min(limits.low, Self.mostEncrypted / 4)
-        limits.high = Self.mostEncrypted
-        carrier.limits = limits
+        limits.high = min(limits.high, Self.mostEncrypted)
+        super.setLimits(limits)
     }
     private static let mostEncrypted = 128 << 10
 

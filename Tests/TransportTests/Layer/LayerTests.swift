@@ -73,6 +73,18 @@ private final class KnockDriver: LayerDriver {
         await silent.run { _, silent in #expect(silent.events == [.opened]) }
     }
 
+    @Test func `limits of a link are those of its carriers too`() async throws {
+        let (intake, _) = try await listen(Knock())
+        _ = await dial(Knock().dialing(stream))
+        await intake.run { _, intake in
+            let link = intake.recorders.first?.link
+            link?.limits.high = 300_000
+            #expect((link?.driver as? LayerDriver)?.carrier?.limits.high == 300_000)
+            link?.write([UInt8](repeating: 0, count: 400_000))
+            #expect(link?.isFull == true)
+        }
+    }
+
     @Test func `a peer that stays silent is cut at the deadline, and counted, while another is served`() async throws {
         let layer = Knock()
         let (intake, _) = try await listen(layer)
