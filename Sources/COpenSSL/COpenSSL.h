@@ -43,8 +43,10 @@ static inline void omniway_ctx_set_session_cache(SSL_CTX *ctx, long mode) {
     SSL_CTX_set_session_cache_mode(ctx, mode);
 }
 
-static inline int omniway_ctx_set_ticket_keys(SSL_CTX *ctx, const unsigned char *keys, size_t count) {
-    return SSL_CTX_set_tlsext_ticket_keys(ctx, (void *)keys, count);
+static inline int omniway_mac_init_sha256(EVP_MAC_CTX *mac, const unsigned char *key, size_t count) {
+    OSSL_PARAM digest[] = {
+        OSSL_PARAM_construct_utf8_string("digest", (char *)"SHA256", 0), OSSL_PARAM_construct_end()};
+    return EVP_MAC_init(mac, key, count, digest);
 }
 
 static inline void omniway_ctx_on_server_name(SSL_CTX *ctx, int (*callback)(SSL *, int *, void *), void *argument) {

@@ -11,6 +11,8 @@ final class TLSContext: @unchecked Sendable {  // Safe because it is not changed
     let protocols: [UInt8]
     /// Those that servers have offered to resume. With the context they go: whom it trusted may not be trusted now.
     let sessions = TLSSessions()
+    /// A server's.
+    let ticketKeys: TLSTicketKeys?
 
     struct Settings: Sendable {
         var protocols: [String] = []
@@ -18,12 +20,14 @@ final class TLSContext: @unchecked Sendable {  // Safe because it is not changed
     }
 
     /// What both sides have.
-    private init(isServer: Bool, _ settings: Settings, _ identities: [LoadedIdentity]) throws(TLSError) {
+    private init(
+        isServer: Bool, _ settings: Settings, _ identities: [LoadedIdentity], _ ticketKeys: TLSTicketKeys? = nil
+    ) throws(TLSError) {
         guard let handle = unsafe SSL_CTX_new(isServer ? TLS_server_method() : TLS_client_method()) else {
             throw .openSSL("set up TLS")
         }
         unsafe self.handle = handle
-        self.identities = identities
+        (self.identities, self.ticketKeys) = (identities, ticketKeys)
         var names: [UInt8] = []
         for name in settings.protocols {
             guard let length = UInt8(exactly: name.utf8.count), length > 0 else {
@@ -48,17 +52,18 @@ final class TLSContext: @unchecked Sendable {  // Safe because it is not changed
     // MARK: Servers
 
     static func server(
-        _ settings: Settings, identities: [LoadedIdentity], clients: TLSClientCertificates, ticketKeys: [UInt8]
+        _ settings: Settings, identities: [LoadedIdentity], clients: TLSClientCertificates,
+        ticketKeys: TLSTicketKeys
     ) throws(TLSError) -> TLSContext {
         if identities.isEmpty { throw .noIdentity }
-        let context = try TLSContext(isServer: true, settings, identities)
+        let context = try TLSContext(isServer: true, settings, identities, ticketKeys)
         try context.check(clients)
         try context.tryOut(identities.dropFirst())
         let handle = unsafe context.handle
         // Tickets hold the sessions, so that the server need not. One is enough for a client that comes back.
         unsafe omniway_ctx_set_session_cache(handle, Int(SSL_SESS_CACHE_OFF))
         unsafe SSL_CTX_set_num_tickets(handle, 1)
-        unsafe omniway_ctx_set_ticket_keys(handle, ticketKeys, ticketKeys.count)
+        unsafe SSL_CTX_set_tlsext_ticket_key_evp_cb(handle, TLSTicketKeys.prepare)
         unsafe SSL_CTX_set_session_ticket_cb(handle, nil, TLSSession.judgeTicket, nil)
         let name = Array("omniway".utf8)
         unsafe SSL_CTX_set_session_id_context(handle, name, UInt32(name.count))

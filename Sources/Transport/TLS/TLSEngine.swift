@@ -26,7 +26,9 @@ final class TLSEngine {
     private(set) var isOpen = false
 
     init?(_ context: TLSContext, host: String, isServer: Bool, carrier: Link) {
-        guard let ssl = unsafe SSL_new(context.handle), let bio = unsafe BIO_new(CarrierMethods.shared.handle) else {
+        guard let ssl = unsafe SSL_new(context.handle) else { return nil }
+        guard let bio = unsafe BIO_new(CarrierMethods.shared.handle) else {
+            unsafe SSL_free(ssl)
             return nil
         }
         (self.context, self.host, self.carrier) = (context, host, carrier)
@@ -46,6 +48,10 @@ final class TLSEngine {
         guard let me = unsafe SSL_get_ex_data(ssl, 0) else { return nil }
         return unsafe Unmanaged<TLSEngine>.fromOpaque(me).takeUnretainedValue()
     }
+
+    // For the tickets of a server.
+    var ticketKeys: TLSTicketKeys? { context.ticketKeys }
+    var now: Moment { carrier.loop.now }
 
     func objection(to certificate: Certificate) -> String? { objectionToCertificate(certificate) }
 

@@ -17,12 +17,12 @@ public struct TLSServer: AcceptorLayer {
         let settings = TLSContext.Settings(protocols: protocols, minimum: minimum)
         // The same for all contexts, so that sessions outlive a new certificate. Not where clients show theirs: who
         // resumes a session is not verified again, so it must not outlive the trust that it came from.
-        let keys = SecretBytes.random(80)
+        let keys = TLSTicketKeys()
         source = try TLSContextSource(files: identities.flatMap(\.files) + (clients.trust?.files ?? [])) {
             () throws(TLSError) in
             var loaded: [LoadedIdentity] = []
             for identity in identities { loaded.append(try identity.load()) }
-            let ticketKeys = clients.trust == nil ? keys : SecretBytes.random(keys.count)
+            let ticketKeys = clients.trust == nil ? keys : TLSTicketKeys()
             return try .server(settings, identities: loaded, clients: clients, ticketKeys: ticketKeys)
         }
     }

@@ -45,8 +45,8 @@ struct WebSocketKeepAlive {
 }
 
 extension Link {
-    /// When the peer last took something, if more waits for it here or below: room has come since only because it reads.
-    /// Our ping is then behind what waits.
+    /// When the peer last took something, if more waits for it here or below: then bytes leave only because it reads,
+    /// and our ping is behind them.
     fileprivate var lastTaken: Moment? {
         let below = (driver as? LayerDriver)?.carrier?.lastTaken
         return queued > 0 ? max(lastSent, below ?? lastSent) : below

@@ -8,7 +8,7 @@ import Testing
         try await HTTPWorld { routes, _ in
             routes.get("/peers/self") { exchange in exchange.respond(.ok, "self") }
             routes.on(.put, "/peers/:name") { exchange in exchange.respond(.ok, "put \(exchange["name"] ?? "?")") }
-            routes.on(.delete, "/peers/*path") { exchange in 
+            routes.on(.delete, "/peers/*path") { exchange in
                 exchange.respond(.ok, "delete \(exchange["path"] ?? "?")")
             }
             routes.get("/files/:name") { exchange in exchange.respond(.ok, "file \(exchange["name"] ?? "?")") }

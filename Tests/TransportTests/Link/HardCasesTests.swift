@@ -219,7 +219,7 @@ import Testing
         }
         let start = ContinuousClock.now
         world.settle()
-        #expect(ContinuousClock.now - start < .seconds(10), "it is half a minute when each moves all that are behind it")
+        #expect(ContinuousClock.now - start < .seconds(10), "half a minute when each moves all that are behind it")
         await recorder.run { _, recorder in #expect(recorder.count == 400_000) }
     }
 

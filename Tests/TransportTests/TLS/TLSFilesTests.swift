@@ -62,7 +62,7 @@ import Testing
         try write(identity)
         let files = files
         let source = try TLSContextSource(files: files.files) { () throws(TLSError) in
-            try .server(.init(), identities: [files.load()], clients: .ignored, ticketKeys: SecretBytes.random(80))
+            try .server(.init(), identities: [files.load()], clients: .ignored, ticketKeys: TLSTicketKeys())
         }
         let before = source.context
         source.refresh()
@@ -81,7 +81,7 @@ import Testing
         func source(_ files: [String]) throws -> TLSContextSource {
             try TLSContextSource(files: files) { () throws(TLSError) in
                 try .server(
-                    .init(), identities: [identity.load()], clients: .ignored, ticketKeys: SecretBytes.random(80))
+                    .init(), identities: [identity.load()], clients: .ignored, ticketKeys: TLSTicketKeys())
             }
         }
         let second: Int64 = 1_000_000_000

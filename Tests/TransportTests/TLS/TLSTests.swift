@@ -172,6 +172,18 @@ import Testing
         }
     }
 
+    @Test func `a session outlives one change of the ticket keys, and no second`() async throws {
+        let tls = try await TLSWorld(TLSServer(identity))
+        let client = try client()
+        for (hours, expected) in [(0, false), (1, true), (2, true), (5, false), (1, true)] {
+            tls.world.advance(by: .seconds(hours * 3600))
+            let near = await tls.dial(client)
+            await near.write("x")
+            tls.world.settle()
+            #expect(await near.tls?.isResumed == expected, "after \(hours) hours")
+        }
+    }
+
     @Test func `clients without a certificate are refused where one is required, and told so`() async throws {
         let known = try TLSIdentity.selfSigned("player-1")
         let server = try TLSServer(identity, clients: .required(.roots(pem: known.certificatePEM)))
