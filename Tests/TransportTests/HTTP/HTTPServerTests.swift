@@ -298,6 +298,21 @@ import Testing
         }
     }
 
+    @Test func `who takes a link over hears that its client has ended before`() async throws {
+        let http = try await HTTPWorld { routes, _ in
+            routes.get("/later") { exchange in _ = Later(exchange, upgradesTo: Shouting()) }
+        }
+        let client = await http.connect()
+        await client.run { _, client in
+            client.link?.write("GET /later HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
+            client.link?.finish()
+        }
+        http.world.advance(by: .seconds(1))
+        #expect(await client.text.hasSuffix("\r\n\r\nopen "))
+        #expect(await client.closeReason == .finished)
+        #expect(await http.links == 0)
+    }
+
     @Test func `a server that drains ends idle connections at once and others with their answer`() async throws {
         let http = try await Self.conversing()
         let (idle, busy) = (await http.connect(), await http.connect())
