@@ -59,7 +59,7 @@ let package = Package(
 
         tests("Arguments", ["OmniwayArguments"]),
         tests("Telemetry", ["OmniwayTelemetry", "OmniwayTransport", "OmniwayTesting"]),
-        tests("Crypto", ["OmniwayCrypto"]),
+        tests("Crypto", ["OmniwayCrypto", "OmniwayTesting"]),
         tests("Wire", ["OmniwayWire", "OmniwayTesting"]),
         tests(
             "Command",
