@@ -60,7 +60,7 @@ let package = Package(
         tests("Arguments", ["OmniwayArguments"]),
         tests("Telemetry", ["OmniwayTelemetry", "OmniwayTransport", "OmniwayTesting"]),
         tests("Crypto", ["OmniwayCrypto", "OmniwayTesting"]),
-        tests("Wire", ["OmniwayWire", "OmniwayTesting"]),
+        tests("Wire", ["OmniwayWire", "OmniwayCrypto", "OmniwayTesting"]),
         tests(
             "Command",
             ["Omniway", "OmniwayCommand", "EchoExample", "WebExample", "OmniwayTransport", "OmniwayTesting"]),
