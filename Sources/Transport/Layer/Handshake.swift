@@ -54,6 +54,9 @@ struct Handshake {
         end(reason == .handshakeTimeout || reason == .connectTimeout ? .timeout : .failed, on: loop)
     }
 
+    /// It goes on elsewhere, as another handshake.
+    func move(from loop: Loop) { if let deadline { loop.cancel(deadline) } }
+
     func end(_ outcome: Outcome, on loop: Loop) {
         if let deadline { loop.cancel(deadline) }
         guard hasBegun else { return }

@@ -1,6 +1,6 @@
 /// Between a carrier link and the link above it: the driver of the one, the handler of the other.
 /// A protocol overrides what it does differently from passing everything on.
-open class LayerDriver: LinkDriver, LinkHandler {
+open class LayerDriver: CarriedDriver, LinkHandler {
     // Stored apart from their public names, to be free of run-time exclusivity checks.
     private var lower: Link?
     private var upper: Link?
@@ -43,6 +43,10 @@ open class LayerDriver: LinkDriver, LinkHandler {
     open func setLimits(_ limits: QueueLimits) { carrier?.limits = limits }
 
     open func finish(_ link: Link) { carrier?.finish() }
+
+    open func limitUnconfirmed(to bytes: Int, for link: Link) { carrier?.limitUnconfirmed(to: bytes) }
+
+    open func drain(_ link: Link) { carrier?.drain() }
 
     /// The last words of a link: what was not sent yet, if the reason says so, and the protocol's goodbye.
     open func sayGoodbye(_ reason: CloseReason, rest: RawSpan, over carrier: Link) {

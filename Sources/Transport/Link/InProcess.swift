@@ -18,7 +18,7 @@ public final class InProcess: Acceptor, Dialer {
             let number = await intake.run { loop, intake in loop.pipes.addIntake(intake) }
             numbers.append((intake, number))
             let door = Intakes.Door(mailbox: intake.home.pipes) { loop, traits in
-                loop.pipes.intake(number).flatMap { Self.farEnd(on: loop, traits, queue, $0) }
+                loop.pipes.intake(number).flatMap { Self.farEnd(on: loop, traits, queue, $0.accept) }
             }
             doors.append(door)
         }
@@ -32,12 +32,20 @@ public final class InProcess: Acceptor, Dialer {
 
     /// The links of one dialling loop go to the accepting loops in turn.
     public func dial(on loop: Loop, deadline: Duration, handler: any LinkHandler) -> Link? {
+        Self.pipe(on: loop, to: intakes.next(), traits, queue, deadline: deadline, handler: handler)
+    }
+
+    /// The near end of a pipe to whoever is behind the door.
+    static func pipe(
+        on loop: Loop, to door: Intakes.Door?, _ traits: LinkTraits, _ queue: QueueLimits, deadline: Duration,
+        handler: any LinkHandler
+    ) -> Link? {
         let driver = PipeDriver(loop.pipes)
         guard let link = Link(on: loop, traits: traits, limits: queue, driver: driver, handler: handler) else {
             return nil
         }
         loop.pipes.add(driver, for: link)
-        guard let door = intakes.next() else {
+        guard let door else {
             link.close(.refused.with("nobody accepts"))
             return link
         }
@@ -47,15 +55,15 @@ public final class InProcess: Acceptor, Dialer {
         return link
     }
 
-    private static func farEnd(
-        on loop: Loop, _ traits: LinkTraits, _ queue: QueueLimits, _ intake: any LinkIntake
+    static func farEnd(
+        on loop: Loop, _ traits: LinkTraits, _ queue: QueueLimits, _ accept: (Link) -> (any LinkHandler)?
     ) -> Link? {
         let driver = PipeDriver(loop.pipes)
         guard let link = Link(on: loop, traits: traits, limits: queue, driver: driver, handler: loop.nobody) else {
             return nil
         }
         loop.pipes.add(driver, for: link)
-        guard let handler = intake.accept(link) else {
+        guard let handler = accept(link) else {
             link.close(.refused)
             return nil
         }

@@ -52,12 +52,22 @@ public protocol LinkDriver: AnyObject {
     /// `rest` are those that it has not taken.
     func close(_ reason: CloseReason, rest: RawSpan, for link: Link)
 
+    /// Keeps what is on its way below to about so many bytes: they are lost with the link, and somebody must keep them.
+    func limitUnconfirmed(to bytes: Int, for link: Link)
+
+    /// Delivers what has arrived below and would be lost with the link, whether or not it is reading.
+    func drain(_ link: Link)
+
     /// Gives up the descriptor below, if that is all the driver is.
     func detach(_ link: Link) throws(LinkError) -> OwnedSocket
 }
 
 extension LinkDriver {
     public var onlyQueues: Bool { false }
+
+    public func limitUnconfirmed(to bytes: Int, for link: Link) {}
+
+    public func drain(_ link: Link) {}
 
     public func detach(_ link: Link) throws(LinkError) -> OwnedSocket { throw .cannotDetach }
 }

@@ -14,6 +14,8 @@ final class SocketDriver: PollSource, CountedDriver {
     private var waitsToWrite = false
     private var isWatched = false
     private var admission: Admission?
+    /// At most so many bytes are in the kernel's hands, unless it is 0.
+    private var mostUnconfirmed = 0
 
     init(_ socket: consuming OwnedSocket) {
         let (descriptor, admission) = socket.release()
@@ -134,18 +136,62 @@ final class SocketDriver: PollSource, CountedDriver {
     // MARK: From the link
 
     func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int {
+        mostUnconfirmed == 0 ? send(bytes, for: link) : sendLimited(bytes, for: link)
+    }
+
+    @inline(__always)
+    private func send(_ bytes: RawSpan, for link: Link) -> Int {
         let count = unsafe bytes.withUnsafeBytes { bytes in
             unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
         }
         if count >= 0 {
             link.loop.bytesSent &+= UInt64(truncatingIfNeeded: count)
         } else if errno != EAGAIN && errno != EINTR {
-            broken(link, SystemError.last)
+            let error = SystemError.last
+            if mostUnconfirmed > 0 { drain(link) }
+            broken(link, error)
             return 0
         }
         if count < bytes.byteCount { wantWrite(true, link) }
         return max(0, count)
     }
+
+    private func sendLimited(_ bytes: RawSpan, for link: Link) -> Int {
+        var unconfirmed: Int32 = 0
+        _ = unsafe ioctl(descriptor, UInt(TIOCOUTQ), &unconfirmed)
+        let piece = bytes.extracting(first: max(0, mostUnconfirmed - Int(unconfirmed)))
+        let count = piece.isEmpty ? 0 : send(piece, for: link)
+        if count < bytes.byteCount, state == .linked { wantWrite(true, link) }
+        return count
+    }
+
+    func limitUnconfirmed(to bytes: Int, for link: Link) {
+        guard state == .linked, bytes < Self.largestBuffer else { return }
+        mostUnconfirmed = max(bytes, Self.smallestBuffer)
+        // The kernel doubles it. It says that there is room when a third of that is free, so there is room here too.
+        var size = Int32(mostUnconfirmed / 2)
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+    }
+    private static let smallestBuffer = 16 << 10
+    /// The kernel does not hold more by itself.
+    private static let largestBuffer = 4 << 20
+
+    func drain(_ link: Link) {
+        guard state == .linked else { return }
+        // Not where the loop reads: somebody may have a span of that.
+        let block = unsafe link.loop.pool.take(Self.drainSize)
+        defer { unsafe link.loop.pool.give(block, size: Self.drainSize) }
+        var left = Self.mostDrained
+        while state == .linked, left > 0 {
+            let count = unsafe recv(descriptor, block, Self.drainSize, 0)
+            if count <= 0 { return }
+            left -= count
+            link.loop.bytesRead &+= UInt64(truncatingIfNeeded: count)
+            unsafe link.deliver(RawSpan(_unsafeStart: block, byteCount: count))
+        }
+    }
+    private static let drainSize = 64 << 10
+    private static let mostDrained = 8 << 20
 
     func setReading(_ isReading: Bool, for link: Link) {
         self.isReading = isReading

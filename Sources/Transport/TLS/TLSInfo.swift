@@ -34,7 +34,7 @@ extension Link {
     /// What TLS has settled on this link, or on one that carries it; nil without TLS, and before its handshake.
     public var tls: TLSInfo? {
         var link: Link? = self
-        while let driver = link?.driver as? LayerDriver {
+        while let driver = link?.driver as? any CarriedDriver {
             if let tls = driver as? TLSDriver { return tls.info }
             link = driver.carrier
         }
