@@ -89,5 +89,6 @@ let package = Package(
         benchmark("HTTPBenchmark", "http"),
         benchmark("HandlerBenchmark", "handlers"),
         benchmark("TLSBenchmark", "tls"),
+        benchmark("SnetBenchmark", "snet"),
     ]
 )
