@@ -88,13 +88,20 @@ import Testing
             let acceptor: some Acceptor = server.over(StreamAcceptor(.loopback(port: 0)))
             let listening = try await acceptor.open(into: [intake])
             let dialer: some Dialer = SnetClient(waitLimit: .milliseconds(300)).over(StreamDialer(listening.address))
-            await dialer.dial(on: loops.loops[0]) {
-                Reporter("client", reports, onOpen: { $0.write("a") }, onReceive: { _, link in link.snet?.reconnect() })
+            let held = await loops.loops[0].own { _ in HeldLink() }
+            await held.run { loop, held in
+                let handler = Reporter("client", reports, onOpen: { $0.write("a") })
+                held.link = dialer.dial(on: loop, deadline: .seconds(5), handler: handler)
             }
             #expect(try await reports.next("client", .received).bytes == Array("a".utf8))
             await listening.stop()
+            await held.run { _, held in held.link?.snet?.reconnect() }
             #expect(try await reports.next("client", .closed).reason?.hasPrefix("not-resumed") == true)
             #expect(server.streamCount == 0)
         }
     }
+}
+
+private final class HeldLink {
+    var link: Link?
 }
