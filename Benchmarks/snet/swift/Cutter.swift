@@ -19,11 +19,13 @@ private final class CutterThread: Sendable {
     func start() {
         var thread = pthread_t()
         let body = unsafe Unmanaged.passRetained(self).toOpaque()
-        unsafe pthread_create(&thread, nil, { body in
-            guard let body = unsafe body else { return nil }
-            unsafe Unmanaged<CutterThread>.fromOpaque(body).takeRetainedValue().run()
-            return nil
-        }, body)
+        unsafe pthread_create(
+            &thread, nil,
+            { body in
+                guard let body = unsafe body else { return nil }
+                unsafe Unmanaged<CutterThread>.fromOpaque(body).takeRetainedValue().run()
+                return nil
+            }, body)
         pthread_detach(thread)
     }
 

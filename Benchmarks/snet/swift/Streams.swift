@@ -79,7 +79,8 @@ final class StreamEnd: LinkHandler {
             let start = said % Self.period
             tally.said(Self.piece)
             unsafe Self.pattern.withUnsafeBytes { bytes in
-                unsafe link.write(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Self.piece)])))
+                let piece = unsafe UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Self.piece)])
+                unsafe link.write(RawSpan(_unsafeBytes: piece))
             }
             said += Self.piece
         }

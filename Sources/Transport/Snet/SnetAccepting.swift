@@ -84,12 +84,11 @@ final class SnetAccepting: LinkHandler {
     /// Nothing happens to the stream before the peer has shown that it has the key: in dialect A by its request, in B
     /// by its answer to the challenge.
     private func resume(_ request: SnetResume, on carrier: Link) {
+        let refusal = SnetServerHandshake.refusal(home.server.settings.dialect)
         guard let driver = home.driver(request.id), let key = driver.stream?.key else {
-            return refuse(SnetServerHandshake.refusal(home.server.settings.dialect), .unknownStream(request.id), carrier)
+            return refuse(refusal, .unknownStream(request.id), carrier)
         }
-        guard request.isGenuine(key: key) else {
-            return refuse(SnetServerHandshake.refusal(home.server.settings.dialect), .badProof, carrier)
-        }
+        guard request.isGenuine(key: key) else { return refuse(refusal, .badProof, carrier) }
         driver.carrier?.drain()
         guard let stream = driver.stream else { return }
         switch machine.answer(request, for: stream, challenge: loop.random.next()) {

@@ -92,15 +92,20 @@ import Testing
         pair.world.advance(by: .seconds(1))
         await pair.write("heard")
         #expect(await pair.received == "heard")
-        // This is on its way when the connection is cut.
-        await pair.client.run { _, client in
-            client.link?.write("lost")
-            client.link?.snet?.reconnect()
+        try await pair.client.run { _, client in
+            let driver = try #require(client.link?.driver as? SnetDriver)
+            // As if a connection had taken them and lost them.
+            _ = driver.stream?.write(unsafe [UInt8](repeating: 1, count: 100).span.bytes)
+            driver.stream?.wasSent(100)
         }
-        await pair.client.run { _, client in (client.link?.driver as? SnetDriver)?.carrier?.close(.reset) }
+        await pair.cut()
         pair.world.advance(by: .seconds(1))
-        let reason = await pair.client.run { _, client in client.closeReason }
-        if let reason { #expect(reason == .resumeRefused) } else { #expect(await pair.received == "heardlost") }
+        await pair.client.run { _, client in
+            #expect(client.closeReason == .resumeRefused)
+            #expect(client.closeReason?.detail?.hasPrefix("100 bytes were lost, and the ring keeps 0") == true)
+        }
+        let meters = await pair.world.first.snapshot().prometheusText
+        #expect(meters.contains("omniway_snet_resumes_total{outcome=\"refused\",side=\"dialing\"} 1"))
     }
 
     @Test func `idleness is that of the stream, whatever becomes of its connections`() async throws {

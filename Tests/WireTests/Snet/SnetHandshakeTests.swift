@@ -6,8 +6,9 @@ import Testing
 @Suite struct SnetHandshakeTests {
     /// Cases with a whole conversation: handshake, data, loss, resume, data again.
     static let conversations = [SnetDialect.a, .b].flatMap { dialect in
-        (try? SnetFile.load(dialect).filter { $0.case.hasPrefix("reconnect-plain") || $0.case.hasPrefix("reconnect-rc4") })
-            ?? []
+        ((try? SnetFile.load(dialect)) ?? []).filter {
+            $0.case.hasPrefix("reconnect-plain") || $0.case.hasPrefix("reconnect-rc4")
+        }
     }
 
     @Test func `every recorded conversation is here`() { #expect(Self.conversations.count == 8) }
