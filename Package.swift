@@ -43,11 +43,11 @@ let package = Package(
             providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         library("Crypto", ["COpenSSL", "CZlib"]),
         library("Wire", ["OmniwayCrypto"]),
-        library("Telemetry"),
+        library("Telemetry", ["CSystem"]),
         library("Arguments"),
         library("Transport", ["CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry"]),
         library("Gateway", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
-        library("Admin", ["OmniwayTransport", "OmniwayTelemetry"]),
+        library("Admin", ["CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         .target(
             name: "Omniway",
             dependencies: ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway", "OmniwayAdmin"],

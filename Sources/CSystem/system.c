@@ -1,9 +1,13 @@
 #define _GNU_SOURCE
 #include "CSystem.h"
+#include <pthread.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include <unwind.h>
 
 static _Thread_local const void *current_loop;
 
@@ -43,4 +47,34 @@ double csystem_thread_cpu_seconds(void) {
 
 int csystem_accept(int listener, void *address, unsigned *length) {
     return accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int csystem_thread_id(void) { return (int)syscall(SYS_gettid); }
+
+void csystem_set_thread_name(const char *name) {
+    char shown[16] = {0};
+    strncpy(shown, name, sizeof shown - 1);
+    pthread_setname_np(pthread_self(), shown);
+}
+
+void csystem_thread_name(char name[16]) {
+    if (pthread_getname_np(pthread_self(), name, 16) != 0) name[0] = 0;
+}
+
+typedef struct {
+    uintptr_t *frames;
+    int count, most;
+} calls;
+
+static _Unwind_Reason_Code note(struct _Unwind_Context *context, void *argument) {
+    calls *calls = argument;
+    if (calls->count == calls->most) return _URC_END_OF_STACK;
+    calls->frames[calls->count++] = _Unwind_GetIP(context);
+    return _URC_NO_REASON;
+}
+
+int csystem_calls(uintptr_t *frames, int most) {
+    calls calls = {frames, 0, most};
+    _Unwind_Backtrace(note, &calls);
+    return calls.count;
 }

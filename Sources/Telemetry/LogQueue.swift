@@ -75,7 +75,7 @@ final class LogQueue: Sendable {
 
     /// Without a thread the events wait, as many as fit, and the next one tries again.
     private func start() {
-        let isStarted = BackgroundThread.start { [self] in
+        let isStarted = BackgroundThread.start("log", for: "writes the log") { [self] in
             var writer = LogWriter(self)
             writer.run()
         }

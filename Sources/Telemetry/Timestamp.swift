@@ -2,10 +2,16 @@ import Glibc
 
 /// A moment of the wall clock, shown as `2025-11-21T06:45:20.123456Z`.
 package struct Timestamp: Sendable {
-    let seconds: Int
-    let nanoseconds: Int
+    package let seconds: Int
+    package let nanoseconds: Int
 
-    static func now() -> Timestamp {
+    package var text: String {
+        var line: [UInt8] = []
+        append(to: &line)
+        return String(decoding: line, as: UTF8.self)
+    }
+
+    package static func now() -> Timestamp {
         var time = timespec()
         // Safe because the call only fills the given structure.
         unsafe clock_gettime(CLOCK_REALTIME, &time)

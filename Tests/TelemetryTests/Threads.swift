@@ -5,7 +5,7 @@ func onThreads(_ count: Int, _ body: @escaping @Sendable (_ index: Int) -> Void)
     let running = Lock(count)
     let ended = Condition()
     for index in 0..<count {
-        let isStarted = BackgroundThread.start {
+        let isStarted = BackgroundThread.start("test", for: "a test") {
             body(index)
             running.withLock { $0 -= 1 }
             ended.wakeAll()

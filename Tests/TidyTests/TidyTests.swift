@@ -8,12 +8,14 @@ import Testing
         "Crypto": ["COpenSSL", "CZlib"],
         "Wire": ["OmniwayCrypto"],
         "Arguments": [],
-        "Telemetry": ["Glibc", "Synchronization"],
+        "Telemetry": ["Glibc", "Synchronization", "CSystem"],
         "Transport": [
             "Glibc", "Synchronization", "CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry",
         ],
         "Gateway": ["Synchronization", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"],
-        "Admin": ["Synchronization", "OmniwayTransport", "OmniwayTelemetry"],
+        "Admin": [
+            "Glibc", "Synchronization", "CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry",
+        ],
         "Omniway": [
             "Glibc", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway", "OmniwayAdmin",
         ],

@@ -24,3 +24,41 @@ double csystem_thread_cpu_seconds(void);
 
 /// accept4 with SOCK_NONBLOCK and SOCK_CLOEXEC. `address` may be null; `length` is in and out.
 int csystem_accept(int listener, void *address, unsigned *length);
+
+/// The system's number of the calling thread.
+int csystem_thread_id(void);
+/// What the system calls the calling thread: at most 15 letters.
+void csystem_set_thread_name(const char *name);
+void csystem_thread_name(char name[16]);
+/// Where the calling thread is: return addresses, the innermost first. How many there are.
+int csystem_calls(uintptr_t *frames, int most);
+
+// MARK: What the operator's commands need; see profile.c.
+
+/// A stack that was seen when its thread was using the processor. The innermost frame is the first; all others are
+/// return addresses.
+#define CSYSTEM_FRAMES 64
+typedef struct {
+    int thread;
+    int count;
+    uintptr_t frames[CSYSTEM_FRAMES];
+} csystem_stack;
+
+/// Begins to sample the stacks of all threads, `hertz` times for each second of processor time.
+/// 0, or the number of an error: EALREADY, or ENOSYS where stacks cannot be walked within a signal handler.
+int csystem_sampling_start(int hertz);
+/// Ends it. False when there was none.
+bool csystem_sampling_stop(void);
+/// Takes one sample out; false when there are none. Only one thread at a time.
+bool csystem_sampling_take(csystem_stack *stack);
+/// Samples that did not fit since the start.
+uint64_t csystem_sampling_lost(void);
+
+/// The stack of another thread of this process, or of the calling one. False when it does not answer within
+/// `milliseconds`: it blocks the signal, or is gone. Only one thread at a time.
+bool csystem_stack_of(int thread, int milliseconds, csystem_stack *stack);
+
+/// The allocator's own report, in XML, to be freed; null when there is no memory for it.
+char *csystem_malloc_report(void);
+/// The name of a Swift symbol as a person writes it, to be freed; null when it is none.
+char *csystem_demangle(const char *symbol);

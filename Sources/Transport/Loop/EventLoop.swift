@@ -32,7 +32,7 @@ public actor EventLoop {
         loop = Loop(
             index: index, executor: executor, clock: clock, limits: limits, random: random,
             pipes: PipeHub(mailbox: pipes))
-        if !clock.isManual { thread.start { [self] in runForever() } }
+        if !clock.isManual { thread.start("loop \(index)") { [self] in runForever() } }
     }
 
     /// Runs `body` on the loop. What it builds there stays there: the closure captures nothing that is not `Sendable`.

@@ -28,7 +28,7 @@ public final class HelperPool: Sendable {
             return (true, mustGrow)
         }
         if isTaken { signal.raise() }
-        if mustGrow && !BackgroundThread.start({ [self] in serve() }) { queue.withLock { $0.threads -= 1 } }
+        if mustGrow && !startThread() { queue.withLock { $0.threads -= 1 } }
         return isTaken
     }
 
@@ -38,6 +38,10 @@ public final class HelperPool: Sendable {
             let done = { @Sendable in waiter.resume(returning: work()) }
             if !submit(done) { waiter.resume(returning: nil) }
         }
+    }
+
+    private func startThread() -> Bool {
+        BackgroundThread.start("helper", for: "name look-ups, files, and whatever else blocks") { [self] in serve() }
     }
 
     private func serve() -> Never {

@@ -78,7 +78,10 @@ public final class LoopExecutor: SerialExecutor {
 
     private func runElsewhere() {
         let run = { @Sendable in self.borrowThread { while self.runJobs() {} } }
-        if !HelperPool.shared.submit(run), !BackgroundThread.start(run) { run() }
+        if !HelperPool.shared.submit(run), !BackgroundThread.start("late work", for: "runs what a loop that has ended left behind", run)
+        {
+            run()
+        }
     }
 
     /// A loop that has ended or is simulated has no thread of its own. Its jobs must run all the same, or tasks would

@@ -5,9 +5,9 @@ final class LoopThread: Sendable {
     private enum State { case notStarted, running(waiters: [CheckedContinuation<Void, Never>]), ended }
     private let state = Lock(State.notStarted)
 
-    func start(_ body: @escaping @Sendable () -> Void) {
+    func start(_ name: String, _ body: @escaping @Sendable () -> Void) {
         state.withLock { $0 = .running(waiters: []) }
-        let hasStarted = BackgroundThread.start { [self] in
+        let hasStarted = BackgroundThread.start(name, for: "event loop: sockets, timers and handlers") { [self] in
             body()
             ended()
         }
