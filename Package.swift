@@ -63,7 +63,7 @@ let package = Package(
         tests("Wire", ["OmniwayWire", "OmniwayCrypto", "OmniwayTesting"]),
         tests(
             "Command",
-            ["Omniway", "OmniwayCommand", "EchoExample", "WebExample", "OmniwayTransport", "OmniwayTesting"]),
+            ["Omniway", "OmniwayCommand", "EchoExample", "WebExample", "CommandsExample", "OmniwayTransport", "OmniwayTesting"]),
         tests("Admin", ["OmniwayAdmin", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
         tests(
             "Gateway",
@@ -81,6 +81,7 @@ let package = Package(
         // As an application would be built: none of the settings above.
         .executableTarget(name: "EchoExample", dependencies: ["Omniway"], path: "Examples/echo"),
         .executableTarget(name: "WebExample", dependencies: ["Omniway"], path: "Examples/web"),
+        .executableTarget(name: "CommandsExample", dependencies: ["Omniway"], path: "Examples/commands"),
 
         benchmark("RelayBenchmark", "relay"),
         benchmark("CycleBenchmark", "cycles", ["CSystem"]),

@@ -33,21 +33,17 @@ enum Up {
         flags: [loops, echo, admin, idle, connections, perAddress] + LogFlags.all)
 
     static func run(_ call: Invocation) -> ExitCode {
-        // Before any thread starts: all of them inherit the mask, and signals come to this one only.
-        let signals = Signals()
+        let signals = ProcessSignals()
         guard LogFlags.configure(call) else { return .configuration }
         guard let configuration = configuration(call) else { return .usage }
         let starting = Task.detached { await start(configuration) }
-        var stopping = false
         while true {
-            let signal = signals.wait()
-            if signal == SIGHUP {
-                reopenLog()
-            } else if stopping {
-                return .runtime
-            } else {
-                stopping = true
-                Log.shared.notice("stopping", ["signal": signal == SIGINT ? "SIGINT" : "SIGTERM"])
+            switch signals.next() {
+            case .command: Log.shared.notice("no commands", ["signal": "SIGUSR1"])
+            case .hangUp: reopenLog()
+            case .end: return .runtime
+            case .drain(let signal):
+                Log.shared.notice("stopping", ["signal": signal])
                 Task.detached {
                     await starting.value?.stop()
                     end(.success)

@@ -1,4 +1,5 @@
 // What an application imports as `Omniway`.
+@_exported public import OmniwayAdmin
 @_exported public import OmniwayGateway
 @_exported public import OmniwayTelemetry
 @_exported public import OmniwayTransport

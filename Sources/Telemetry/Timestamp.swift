@@ -5,6 +5,8 @@ package struct Timestamp: Sendable {
     package let seconds: Int
     package let nanoseconds: Int
 
+    package init(seconds: Int, nanoseconds: Int) { (self.seconds, self.nanoseconds) = (seconds, nanoseconds) }
+
     package var text: String {
         var line: [UInt8] = []
         append(to: &line)

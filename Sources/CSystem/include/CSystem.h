@@ -33,6 +33,12 @@ void csystem_thread_name(char name[16]);
 /// Where the calling thread is: return addresses, the innermost first. How many there are.
 int csystem_calls(uintptr_t *frames, int most);
 
+/// From now on the signal is taken out by csystem_next_signal, whichever thread it reaches. False when the system has
+/// no descriptors for it.
+bool csystem_take_signal(int number);
+/// Waits for the next signal that is taken.
+int csystem_next_signal(void);
+
 // MARK: What the operator's commands need; see profile.c.
 
 /// A stack that was seen when its thread was using the processor. The innermost frame is the first; all others are

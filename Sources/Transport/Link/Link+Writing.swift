@@ -122,6 +122,7 @@ extension Link {
 
     func queueIsHigh() {
         let (messages, most) = (waitingMessages, mostMessages)
+        queueWaits(queued)
         if queued > limits.most || messages > most {
             return close(.slowReader.with("\(queued) bytes in \(max(1, messages)) pieces wait for it"))
         }
@@ -195,6 +196,7 @@ extension Link {
         slot.payload.sent(taken, of: count)
         guard taken < count else { return }
         slot.payload.flags.insert(.blocked)
+        queueWaits(count)
         if slot.payload.isHigh { queueIsHigh() }
     }
 
@@ -226,6 +228,7 @@ extension Link {
             if taken > 0 || part.count == 0 { parts?.sent(taken) }
             if taken < part.count {
                 slot.payload.flags.insert(.blocked)
+                queueWaits(queued + taken)
                 return
             }
         }

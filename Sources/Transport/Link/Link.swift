@@ -26,6 +26,8 @@ public final class Link {
     /// How many carriers are below.
     private(set) var height: UInt8 = 0
     var holds: UInt32 = 0
+    /// Most bytes that waited here when the driver did not take all.
+    var mostQueued = 0
     /// Links whose reading waits until this one is writable.
     var heldBack: [LinkID] = []
     var parts: PartQueue?

@@ -15,6 +15,8 @@ struct ByteQueue: BitwiseCopyable {
     static let maxCount = 1 << 30
 
     @inline(__always) var count: Int { Int(tail &- head) }
+    /// Bytes of its block.
+    var held: Int { Int(capacity) }
     @inline(__always) var isEmpty: Bool { head == tail }
 
     @inline(__always)
@@ -30,9 +32,9 @@ struct ByteQueue: BitwiseCopyable {
     }
 
     private mutating func makeRoom(_ count: Int, pool: BufferPool) {
-        if capacity == 0, count <= BufferPool.smallest {
+        if capacity == 0, count <= pool.smallest {
             unsafe block = pool.takeSmallest()
-            capacity = UInt32(BufferPool.smallest)
+            capacity = UInt32(truncatingIfNeeded: pool.smallest)
         } else {
             grow(count, pool: pool)
         }
@@ -49,7 +51,7 @@ struct ByteQueue: BitwiseCopyable {
         } else {
             // Small queues grow in big steps: most that outgrow one block are on their way to many.
             let factor = live < 64 << 10 ? 4 : 2
-            let size = BufferPool.blockSize(for: max(live + count, min(factor * live, Self.maxCount)))
+            let size = pool.blockSize(for: max(live + count, min(factor * live, Self.maxCount)))
             let to = unsafe pool.take(size)
             if let block = unsafe block {
                 unsafe memcpy(to, block + Int(head), live)

@@ -40,7 +40,8 @@ public struct EventLoops: Sendable {
         return zip(loops, answers).filter { $0.1 == nil }.map(\.0.index)
     }
 
-    private func ask<Answer: Sendable>(
+    /// Asks all loops at once. Nil from those that are silent.
+    package func ask<Answer: Sendable>(
         within limit: Duration, _ question: @escaping @Sendable (EventLoop) async -> Answer
     ) async -> [Answer?] {
         await loops.indices.ask { index in await loops[index].answer(within: limit, to: question) }
@@ -76,7 +77,7 @@ extension Range<Int> {
 extension EventLoop {
     /// The answer, or nil when the time is over first. A loop that owes an answer is not asked again before: what it is
     /// asked while it is stuck would pile up.
-    fileprivate nonisolated func answer<Answer: Sendable>(
+    package nonisolated func answer<Answer: Sendable>(
         within limit: Duration, to question: @escaping @Sendable (EventLoop) async -> Answer
     ) async -> Answer? {
         if owesAnswer.load(ordering: .relaxed) { return nil }

@@ -21,7 +21,7 @@ public final class Loop {
     let clock: LoopClock
     /// Nil when the loop is simulated: it has no descriptors.
     let poller: Poller?
-    let pool = BufferPool()
+    let pool: BufferPool
     let links: LinkTable
     let inbound = InboundBuffer()
     let counters: LoopCounters
@@ -51,6 +51,7 @@ public final class Loop {
     /// Sockets that were closed and still have something to say.
     var lingering = 0
     var isEnding = false
+    var mostQueued = 0
     private var startedTasks: UInt64 = 0
     var turns: UInt64 = 0
     // Plain numbers, because they are counted for every system call.
@@ -72,6 +73,7 @@ public final class Loop {
         self.pipes = pipes
         turnTime = clock.now
         taskLimit = limits.tasks
+        pool = BufferPool(limits.pool)
         meters = Meters()
         counters = LoopCounters(meters)
         poller = clock.isManual ? nil : Poller()
@@ -365,5 +367,7 @@ public protocol TurnObserver: AnyObject {
 public struct LoopLimits: Sendable {
     public var links = 1 << 20
     public var tasks = 100_000
+    /// Where outbound queues and unread bytes live.
+    public var pool = PoolLimits()
     public init() {}
 }

@@ -104,6 +104,18 @@ final class SlotTable<Payload: BitwiseCopyable> {
         }
     }
 
+    /// Bytes of the slots that have ever been used.
+    var bytes: Int { Int(used) * MemoryLayout<Slot>.stride }
+
+    /// Calls `body` for tenants from `start` on, looking at so many slots at most; where to go on, or nil at the end.
+    func forEach(from start: Int, atMost most: Int, _ body: (SlotID, Payload) -> Void) -> Int? {
+        let end = min(Int(used), start + most)
+        for slot in start..<max(start, end) where unsafe slots[slot].generation & 1 == 1 {
+            unsafe body(SlotID(slot: UInt32(slot), generation: slots[slot].generation), slots[slot].payload)
+        }
+        return end < Int(used) ? end : nil
+    }
+
     /// Calls `body` for every tenant, in the order of slots.
     func forEach(_ body: (SlotID, Payload) -> Void) {
         for slot in 0..<used where unsafe slots[Int(slot)].generation & 1 == 1 {

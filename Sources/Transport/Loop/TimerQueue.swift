@@ -25,6 +25,9 @@ struct TimerQueue {
     private var heap: [UInt32] = []
     private var nextOrder: UInt64 = 0
 
+    var count: Int { heap.count }
+    var bytes: Int { entries.capacity * MemoryLayout<Entry>.stride + (free.capacity + heap.capacity) * 4 }
+
     var nextDeadline: Moment? { heap.first.map { entries[Int($0)].deadline } }
 
     mutating func insert(_ target: any TimerTarget, token: UInt64, at deadline: Moment) -> TimerID {
