@@ -16,6 +16,7 @@ build_packages=(
 test_packages=(
     chromium     # Loads a page of ours and talks over our WebSocket.
     curl openssl # Talk to our servers, and serve our clients.
+    python3      # Reads a profile that we wrote.
 )
 
 # What benchmarks need besides. Their load generators in C need only gcc and libc6-dev, from above.

@@ -161,8 +161,7 @@ bool csystem_sampling_take(csystem_stack *stack) {
 
 uint64_t csystem_sampling_lost(void) { return atomic_load(&lost); }
 
-bool csystem_stack_of(int thread, int milliseconds, csystem_stack *stack) {
-    if (prepare()) return false;
+static bool ask(int thread, int milliseconds, csystem_stack *stack) {
     uint64_t who = (uint64_t)thread << 32;
     atomic_store(&request, who | 1);
     if (syscall(SYS_tgkill, getpid(), thread, SIGPROF) != 0) {
@@ -179,6 +178,15 @@ bool csystem_stack_of(int thread, int milliseconds, csystem_stack *stack) {
     *stack = answer;
     atomic_store(&request, 0);
     return true;
+}
+
+bool csystem_stack_of(int thread, int milliseconds, csystem_stack *stack) {
+    static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER;
+    if (prepare()) return false;
+    pthread_mutex_lock(&asking);
+    bool has_answered = ask(thread, milliseconds, stack);
+    pthread_mutex_unlock(&asking);
+    return has_answered;
 }
 
 char *csystem_malloc_report(void) {

@@ -35,8 +35,8 @@ public final class SignalCommands: Sendable {
     /// No commands but `help`, so far.
     public init(_ files: DaemonFiles, log: Log = .shared) {
         (self.files, self.log) = (files, log)
-        register("help", "Logs the commands that there are.") { [self] _, output in
-            for command in all { output.log.notice("command", ["name": command.name, "does": command.help]) }
+        register("help", "Logs the commands that there are.") { [weak self] _, output in
+            for command in self?.all ?? [] { output.log.notice("command", ["name": command.name, "does": command.help]) }
         }
     }
 

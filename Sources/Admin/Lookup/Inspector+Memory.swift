@@ -24,8 +24,9 @@ extension Inspector {
         memory.resident = "\(Self.resident)"
         memory.inUse = "\(allocator.uordblks + allocator.hblkhd)"
         memory.free = "\(allocator.fordblks)"
-        memory.pool = use.map { "\(Self.name($0)):\($0.taken)/\($0.free)" }.joined(separator: " ")
+        memory.pool = use.filter { $0.allocated > 0 }.map { "\(Self.name($0)):\($0.taken)/\($0.free)" }.joined(separator: " ")
         memory.allocations = "\(use.reduce(0) { $0 + $1.allocated })"
+        if memory.pool.isEmpty { memory.pool = "-" }
         if !silent.isEmpty { memory.silent = silent.joined(separator: ",") }
         return memory
     }
@@ -36,7 +37,7 @@ extension Inspector {
         var text = "resident \(Self.resident)\n" + findings.gaps(patience)
         var pools = TextTable("loop", "block", "taken", "free", "allocated", "taken bytes", "free bytes")
         for loop in findings.loops {
-            for use in loop.pool {
+            for use in loop.pool where use.allocated > 0 {
                 let (taken, free) = use.size.map { ("\($0 * use.taken)", "\($0 * use.free)") } ?? ("-", "-")
                 pools.add(
                     "\(loop.loop)", Self.name(use), "\(use.taken)", "\(use.free)", "\(use.allocated)", taken, free)

@@ -61,7 +61,7 @@ bool csystem_sampling_take(csystem_stack *stack);
 uint64_t csystem_sampling_lost(void);
 
 /// The stack of another thread of this process, or of the calling one. False when it does not answer within
-/// `milliseconds`: it blocks the signal, or is gone. Only one thread at a time.
+/// `milliseconds`: it blocks the signal, or is gone.
 bool csystem_stack_of(int thread, int milliseconds, csystem_stack *stack);
 
 /// The allocator's own report, in XML, to be freed; null when there is no memory for it.
