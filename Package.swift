@@ -63,7 +63,10 @@ let package = Package(
         tests("Wire", ["OmniwayWire", "OmniwayCrypto", "OmniwayTesting"]),
         tests(
             "Command",
-            ["Omniway", "OmniwayCommand", "EchoExample", "WebExample", "CommandsExample", "OmniwayTransport", "OmniwayTesting"]),
+            [
+                "Omniway", "OmniwayCommand", "EchoExample", "WebExample", "CommandsExample", "OmniwayTransport",
+                "OmniwayTesting",
+            ]),
         tests("Admin", ["OmniwayAdmin", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
         tests(
             "Gateway",

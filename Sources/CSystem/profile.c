@@ -107,7 +107,8 @@ static int is_prepared = -1;
 static int prepare_once(void) {
     // Without this the unwinder takes the dynamic loader's lock, which the interrupted thread may hold.
     if (!dlsym(RTLD_DEFAULT, "_dl_find_object")) return ENOSYS;
-    slots = mmap(NULL, SLOTS * sizeof(slot), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    slots = mmap(NULL, SLOTS * sizeof(slot), PROT_READ | PROT_WRITE, kind, -1, 0);
     if (slots == MAP_FAILED) return ENOMEM;
     _Unwind_Backtrace(nothing, NULL);  // What the unwinder sets up at its first use is set up outside a handler.
     struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};

@@ -39,7 +39,7 @@ enum Up {
         let starting = Task.detached { await start(configuration) }
         while true {
             switch signals.next() {
-            case .command: Log.shared.notice("no commands", ["signal": "SIGUSR1"])
+            case .command: Log.shared.notice("no commands here", ["signal": "SIGUSR1"])
             case .hangUp: reopenLog()
             case .end: return .runtime
             case .drain(let signal):

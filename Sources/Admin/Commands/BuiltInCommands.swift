@@ -48,7 +48,8 @@ extension SignalCommands {
 
     /// `lookup <what>`, alone or with a number of up to four digits: how much is to be said.
     private func lookup(
-        _ what: String, _ help: String, _ body: @escaping @Sendable @concurrent (Int, CommandOutput) async throws -> Void
+        _ what: String, _ help: String,
+        _ body: @escaping @Sendable @concurrent (Int, CommandOutput) async throws -> Void
     ) {
         register("lookup \(what)", "Shows \(help).") { words, output in
             try await body(try LookupDetail.parse(words), output)

@@ -36,7 +36,7 @@ public final class SignalCommands: Sendable {
     public init(_ files: DaemonFiles, log: Log = .shared) {
         (self.files, self.log) = (files, log)
         register("help", "Logs the commands that there are.") { [weak self] _, output in
-            for command in self?.all ?? [] { output.log.notice("command", ["name": command.name, "does": command.help]) }
+            for (name, help) in self?.all ?? [] { output.log.notice("command", ["name": name, "does": help]) }
         }
     }
 
@@ -63,9 +63,8 @@ public final class SignalCommands: Sendable {
             return before == .none
         }
         guard mustStart else { return }
-        Task.detached { [self] in
-            repeat { await runFile() } while isSignalledAgain()
-        }
+        let commands = self
+        Task.detached { repeat { await commands.runFile() } while commands.isSignalledAgain() }
     }
 
     private func isSignalledAgain() -> Bool {
@@ -92,7 +91,8 @@ public final class SignalCommands: Sendable {
         guard let command = known.max(by: { $0.name.count < $1.name.count }) else {
             let names = all.map(\.name).joined(separator: ", ")
             return log.warning(
-                "unknown command", ["command": "\(shown)", "hint": "write one of these into \(files.command): \(names)"])
+                "unknown command",
+                ["command": "\(shown)", "hint": "write one of these into \(files.command): \(names)"])
         }
         do {
             let output = CommandOutput(log: log, files: files)

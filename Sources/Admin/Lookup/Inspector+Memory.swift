@@ -24,7 +24,8 @@ extension Inspector {
         memory.resident = "\(Self.resident)"
         memory.inUse = "\(allocator.uordblks + allocator.hblkhd)"
         memory.free = "\(allocator.fordblks)"
-        memory.pool = use.filter { $0.allocated > 0 }.map { "\(Self.name($0)):\($0.taken)/\($0.free)" }.joined(separator: " ")
+        memory.pool = use.filter { $0.allocated > 0 }.map { "\(Self.name($0)):\($0.taken)/\($0.free)" }.joined(
+            separator: " ")
         memory.allocations = "\(use.reduce(0) { $0 + $1.allocated })"
         if memory.pool.isEmpty { memory.pool = "-" }
         if !silent.isEmpty { memory.silent = silent.joined(separator: ",") }

@@ -14,7 +14,9 @@ struct CPUProfile: Sendable {
     var pprof: [UInt8] {
         var writer = PprofWriter(Symbolizer())
         // In an order that does not change from run to run.
-        for (stack, count) in counts.sorted(by: { ($0.key.thread, $0.key.frames.count) < ($1.key.thread, $1.key.frames.count) }) {
+        for (stack, count) in counts.sorted(by: {
+            ($0.key.thread, $0.key.frames.count) < ($1.key.thread, $1.key.frames.count)
+        }) {
             let name = names[stack.thread] ?? "thread"
             writer.add(stack.frames, count: count, thread: "\(stack.thread) \(name)")
         }

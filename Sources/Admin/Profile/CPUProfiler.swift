@@ -63,7 +63,7 @@ enum CPUProfilerError: Error, CustomStringConvertible {
         case .runsAlready: "cpuprof runs already; write cpuprof stop to get what it has"
         case .doesNotRun: "cpuprof does not run; write cpuprof start first"
         case .noUnwinder:
-            "this C library cannot walk stacks while a thread is interrupted; use one from 2022 on (glibc 2.35), or perf"
+            "this C library cannot walk the stack of an interrupted thread; use glibc 2.35 or later, or perf"
         case .system(let number): "the system refuses to sample: error \(number); use perf"
         }
     }

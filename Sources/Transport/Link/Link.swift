@@ -26,8 +26,6 @@ public final class Link {
     /// How many carriers are below.
     private(set) var height: UInt8 = 0
     var holds: UInt32 = 0
-    /// Most bytes that waited here when the driver did not take all.
-    var mostQueued = 0
     /// Links whose reading waits until this one is writable.
     var heldBack: [LinkID] = []
     var parts: PartQueue?
@@ -37,6 +35,8 @@ public final class Link {
     /// Until the link is open its deadline, then that of idleness.
     private var timer: TimerID?
     private var closeReason = CloseReason.done
+    /// Most bytes that waited here when the driver did not take all. Last, for it is hardly ever touched.
+    var mostQueued = 0
 
     struct Flags: OptionSet {
         let rawValue: UInt32

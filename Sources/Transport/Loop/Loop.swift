@@ -51,7 +51,6 @@ public final class Loop {
     /// Sockets that were closed and still have something to say.
     var lingering = 0
     var isEnding = false
-    var mostQueued = 0
     private var startedTasks: UInt64 = 0
     var turns: UInt64 = 0
     // Plain numbers, because they are counted for every system call.
@@ -61,6 +60,8 @@ public final class Loop {
     /// Async tasks of this loop that have not ended, those that wait to be started included.
     public internal(set) var tasks = 0
     public let taskLimit: Int
+    /// Most bytes that waited in one link.
+    var mostQueued = 0
 
     init(
         index: Int, executor: LoopExecutor, clock: LoopClock, limits: LoopLimits, random: any RandomNumberGenerator,

@@ -78,7 +78,8 @@ public final class LoopExecutor: SerialExecutor {
 
     private func runElsewhere() {
         let run = { @Sendable in self.borrowThread { while self.runJobs() {} } }
-        if !HelperPool.shared.submit(run), !BackgroundThread.start("late work", for: "runs what a loop that has ended left behind", run)
+        if !HelperPool.shared.submit(run),
+            !BackgroundThread.start("late work", for: "runs what a loop that has ended left behind", run)
         {
             run()
         }

@@ -42,7 +42,8 @@ extension Loop {
             lingering: lingering, mostQueued: mostQueued, pool: pool.use,
             tables: [
                 ("links", links.count, links.bytes), ("sources", sources.count, sources.bytes),
-                ("timers", timers.count, timers.bytes), ("inbound buffer", 1, InboundBuffer.headroom + InboundBuffer.size),
+                ("timers", timers.count, timers.bytes),
+                ("inbound buffer", 1, InboundBuffer.headroom + InboundBuffer.size),
             ])
     }
 
@@ -65,6 +66,7 @@ extension Link {
 
     /// Not all that was offered was taken: a queue is growing. On the way on which everything leaves at once nothing
     /// is counted.
+    @inline(never)
     func queueWaits(_ count: Int) {
         mostQueued = max(mostQueued, count)
         loop.mostQueued = max(loop.mostQueued, count)

@@ -84,7 +84,9 @@ import Testing
         let mapping = Symbolizer.Mapping(
             range: 0..<4096, offset: 0, inode: UInt64(status.st_ino), path: folder.file("elf"))
         let table = SymbolTable(of: mapping)
-        for offset in stride(from: UInt64(0), to: 4096, by: 100) { #expect((table?.name(at: offset)?.count ?? 0) <= 4096) }
+        for offset in stride(from: UInt64(0), to: 4096, by: 100) {
+            #expect((table?.name(at: offset)?.count ?? 0) <= 4096)
+        }
     }
 
     /// What another decoder makes of a profile, line by line.
@@ -142,7 +144,8 @@ import Testing
                 count, time = row(sample[2])
                 assert time == count * 10000000
                 label = one(sample[3])
-                print("sample value=%d %s=%s" % (count, text[label[1]], text[label[2]]), [places[p] for p in row(sample[1])])
+                frames = [places[p] for p in row(sample[1])]
+                print("sample value=%d %s=%s" % (count, text[label[1]], text[label[2]]), frames)
             if k == 13:
                 for c in row(v): print("comment", text[c])
         print("done")
