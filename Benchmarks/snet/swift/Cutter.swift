@@ -38,19 +38,13 @@ private final class CutterThread: Sendable {
         done(cuts)
     }
 
-    /// Ends a connection, or resets it; a reset throws away what has arrived and was not read, so it waits until that
-    /// is less than an eighth of the ring. False for what is no connection, or cannot be cut now.
+    /// Ends a connection, for the one who has it and for the other side. False for what is no connection.
     private func cut(_ descriptor: Int32) -> Bool {
         var address = sockaddr_storage()
         var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
         return unsafe withUnsafeMutablePointer(to: &address) { address in
             unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                guard unsafe getpeername(descriptor, address, &size) == 0 else { return false }
-                guard Bool.random() else { return shutdown(descriptor, Int32(SHUT_RDWR)) == 0 }
-                var unread: Int32 = 0
-                guard unsafe ioctl(descriptor, UInt(FIONREAD), &unread) == 0, unread < 8 << 10 else { return false }
-                unsafe address.pointee.sa_family = sa_family_t(AF_UNSPEC)
-                return unsafe connect(descriptor, address, size) == 0
+                unsafe getpeername(descriptor, address, &size) == 0 && shutdown(descriptor, Int32(SHUT_RDWR)) == 0
             }
         }
     }

@@ -20,6 +20,8 @@ final class SnetClientDriver: SnetDriver {
     /// Attempts since the last carrier that have failed.
     private var failures = 0
     private var next: TimerID?
+    /// When the last resume was done, and what had been read by then.
+    private var came: (at: Moment, read: UInt64)?
     private var deadline: TimerID?
 
     init(_ settings: SnetSettings, _ dialer: any Dialer, on loop: Loop) {
@@ -41,9 +43,19 @@ final class SnetClientDriver: SnetDriver {
     // MARK: Attempts
 
     /// The first one at once; later ones at random times, so that many clients do not come at the same moment.
+    /// A carrier that was of no use counts as one that failed: in dialect A that is how a server says no.
     override func carrierLost() {
+        if let came, stream?.read == came.read, loop.now - came.at < .seconds(1) { return tryLater() }
         failures = 0
         tryAgain(after: .zero)
+    }
+
+    override func carrierCame() { came = (loop.now, stream?.read ?? 0) }
+
+    private func tryLater() {
+        let delay = min(Self.longestDelay, Self.firstDelay * (1 << min(failures, 5)))
+        failures += 1
+        tryAgain(after: delay * Double.random(in: 0.5...1, using: &loop.random))
     }
 
     private func tryAgain(after delay: Duration) {
@@ -87,9 +99,7 @@ final class SnetClientDriver: SnetDriver {
         stopAttempt()
         guard let link else { return }
         guard link.state == .open else { return end(reason) }
-        let delay = min(Self.longestDelay, Self.firstDelay * (1 << min(failures, 5)))
-        failures += 1
-        tryAgain(after: delay * Double.random(in: 0.5...1, using: &loop.random))
+        tryLater()
     }
 
     private func stopAttempt() {

@@ -108,6 +108,20 @@ import Testing
         #expect(meters.contains("omniway_snet_resumes_total{outcome=\"refused\",side=\"dialing\"} 1"))
     }
 
+    /// In dialect A a server that cannot send what was lost answers first, and then hangs up.
+    @Test func `a server that answers and hangs up is not asked again at once`() async throws {
+        let pair = try await SnetPair(.a, ring: 0)
+        try await pair.onServer { recorder in
+            let driver = try #require(recorder.link?.driver as? SnetDriver)
+            _ = driver.stream?.write(unsafe [UInt8](repeating: 1, count: 100).span.bytes)
+            driver.stream?.wasSent(100)
+        }
+        await pair.cut()
+        pair.world.advance(by: .seconds(30))
+        let resumes = await pair.client.run { _, client in client.link?.snet?.resumes ?? 0 }
+        #expect((10...30).contains(resumes), "\(resumes) attempts in 30 seconds")
+    }
+
     @Test func `idleness is that of the stream, whatever becomes of its connections`() async throws {
         let pair = try await SnetPair()
         await pair.client.run { _, client in client.link?.idleLimit = .seconds(10) }
