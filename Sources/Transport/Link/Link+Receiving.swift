@@ -166,6 +166,9 @@ extension Link {
         readingChanged()
     }
 
+    /// Pieces of messages that wait for a handler that has paused.
+    public var unreadCount: Int { unreadPieces.count }
+
     public var isReading: Bool { holds == 0 && !flags.contains(.pausedByHandler) }
 
     func readingChanged() {

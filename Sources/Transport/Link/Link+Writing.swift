@@ -182,7 +182,7 @@ extension Link {
     }
 
     /// For drivers of messages that only queue: being full is no reason to leave anything of this link behind.
-    var isLeaving: Bool { flags.contains(.leaving) }
+    public var isLeaving: Bool { flags.contains(.leaving) }
 
     @inline(__always)
     func sendBytes(on loop: Loop) {

@@ -24,7 +24,7 @@ public final class Link {
     var chunk = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     var flags: Flags = []
     /// How many carriers are below.
-    private(set) var height: UInt8 = 0
+    public let height: UInt8
     var holds: UInt32 = 0
     /// Links whose reading waits until this one is writable.
     var heldBack: [LinkID] = []
@@ -71,9 +71,10 @@ public final class Link {
         static let leaving = Flags(rawValue: 1 << 19)
     }
 
-    /// A link whose driver will call `opened`. Nil when the loop has no slot for another.
+    /// A link whose driver will call `opened`. Nil when the loop has no slot for another. A driver that sits on another
+    /// link says how high its own is: when a loop ends, the highest go first.
     public init?(
-        on loop: Loop, traits: LinkTraits, limits: QueueLimits = QueueLimits(),
+        on loop: Loop, traits: LinkTraits, limits: QueueLimits = QueueLimits(), height: UInt8 = 0,
         driver: any LinkDriver, handler: any LinkHandler
     ) {
         guard !loop.isEnding, let slot = loop.links.insert(LinkEntry(limits)) else {
@@ -82,6 +83,7 @@ public final class Link {
         }
         self.loop = loop
         self.slot = slot
+        self.height = height
         currentID = LinkID(slot.id)
         currentTraits = traits
         currentLimits = limits
@@ -103,9 +105,10 @@ public final class Link {
     public static func over(
         _ carrier: Link, traits: LinkTraits, driver: any LinkDriver, handler: any LinkHandler
     ) -> Link? {
-        let link = Link(on: carrier.loop, traits: traits, limits: carrier.limits, driver: driver, handler: handler)
+        let link = Link(
+            on: carrier.loop, traits: traits, limits: carrier.limits, height: carrier.height + 1, driver: driver,
+            handler: handler)
         if link == nil { carrier.close(.tooManyLinks) }
-        link?.height = carrier.height + 1
         return link
     }
 
@@ -231,7 +234,7 @@ public final class Link {
     }
 
     /// For dialers: closes the link with `.connectTimeout` unless it is open by then.
-    func connect(within deadline: Duration) { if state == .connecting { wait(deadline, Self.connectToken) } }
+    public func connect(within deadline: Duration) { if state == .connecting { wait(deadline, Self.connectToken) } }
 
     private func wait(_ time: Duration, _ token: UInt64) {
         if let timer { loop.cancel(timer) }

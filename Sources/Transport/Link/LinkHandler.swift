@@ -84,3 +84,8 @@ public enum LinkError: Error, Equatable, CustomStringConvertible {
         }
     }
 }
+
+extension Link {
+    /// What the driver below is, if it is of this kind: for protocols that have more to say about their links.
+    public func driver<Driver: LinkDriver>(as kind: Driver.Type = Driver.self) -> Driver? { driver as? Driver }
+}

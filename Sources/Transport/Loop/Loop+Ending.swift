@@ -31,6 +31,7 @@ extension Loop {
         for slot in mailSlots { slot?.close() }
         mailSlots = []
         observers = []
+        named = []
         pipes.removeAll()
     }
 }

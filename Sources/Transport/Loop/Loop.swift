@@ -46,6 +46,7 @@ public final class Loop {
     var timers = TimerQueue()
     var mailSlots: [(any MailSlot)?] = []
     var observers: [any TurnObserver] = []
+    var named: [NamedObject] = []
     var starts: [StartedTask] = []
     var running: [ObjectIdentifier: StartedTask] = [:]
     /// Sockets that were closed and still have something to say.
