@@ -16,7 +16,7 @@ extension Link {
 
     /// Queues a frame of two parts on a stream: one look at the queue.
     @inline(__always)
-    func write(_ head: RawSpan, _ rest: RawSpan) {
+    public func write(_ head: RawSpan, _ rest: RawSpan) {
         // The slot of a link that has ended may be another's.
         guard state != .closed, slot.payload.flags.contains(.plain) else {
             write(head)

@@ -1,3 +1,4 @@
+import OmniwayTesting
 import OmniwayWire
 import Testing
 
@@ -147,6 +148,29 @@ import Testing
         #expect(events == [.command(.close(9))] && used == close.count)
         let (after, _) = try reader.events(in: [UInt8](repeating: 7, count: 200 - 39) + data(3, 1))
         #expect(after.count == 1)
+    }
+
+    @Test(arguments: 1...50) func `whatever a gateway says, an endpoint goes on or leaves`(_ seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        let dialect = GatewayDialect.allCases[Int(seed % 2)]
+        var reader = EndpointReader(GatewayCodec(dialect, maxPacketSize: 64), patience: 20, hasLogin: false)
+        var dialogue = dialogue(dialect, dials: 4, connections: 4)
+        var bytes: [UInt8] = []
+        for tag in 0..<200 {
+            let length = [5, 9, 13, Int.random(in: 0...70, using: &random)].randomElement(using: &random)!
+            bytes += [UInt8(length), 0, 0, 0, UInt8.random(in: 0...2, using: &random), 0, 0, 0]
+            bytes += (0..<max(0, length - 4)).map { _ in UInt8.random(in: 0...6, using: &random) }
+            guard let (events, used) = try? reader.events(in: bytes) else { return }
+            for case .command(let command) in events {
+                if case .accept(let id, _) = dialogue.receive(command) { dialogue.keep(id, as: tag) }
+            }
+            bytes.removeFirst(used)
+            if Bool.random(using: &random) { _ = dialogue.dial(EndpointID(rawValue: UInt32(tag % 5)), for: tag) }
+            if Bool.random(using: &random) { dialogue.giveUp(tag - 2) }
+            if Bool.random(using: &random) { _ = dialogue.close(ConnectionID(rawValue: UInt32(tag % 7))) }
+            #expect(dialogue.dialCount <= 4, "seed \(seed)")
+            #expect(bytes.count <= reader.mostUnread, "seed \(seed)")
+        }
     }
 
     // MARK: Keep-alive
