@@ -64,7 +64,8 @@ let package = Package(
         tests(
             "Command",
             [
-                "Omniway", "OmniwayCommand", "EchoExample", "WebExample", "CommandsExample", "OmniwayTransport",
+                "Omniway", "OmniwayCommand", "EchoExample", "WebExample", "CommandsExample", "GatewayExample",
+                "OmniwayTransport",
                 "OmniwayTesting",
             ]),
         tests("Admin", ["OmniwayAdmin", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
@@ -85,6 +86,7 @@ let package = Package(
         .executableTarget(name: "EchoExample", dependencies: ["Omniway"], path: "Examples/echo"),
         .executableTarget(name: "WebExample", dependencies: ["Omniway"], path: "Examples/web"),
         .executableTarget(name: "CommandsExample", dependencies: ["Omniway"], path: "Examples/commands"),
+        .executableTarget(name: "GatewayExample", dependencies: ["Omniway"], path: "Examples/gateway"),
 
         benchmark("RelayBenchmark", "relay"),
         benchmark("CycleBenchmark", "cycles", ["CSystem"]),

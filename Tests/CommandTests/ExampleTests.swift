@@ -33,6 +33,23 @@ import Testing
         await example.stop()
     }
 
+    @Test func `the gateway example's player is answered by a server without a port`() async throws {
+        let example = try await TestProgram([BuiltProduct.path("GatewayExample")]) { $0 == "you said: hello" }
+        await example.stop()
+    }
+
+    @Test func `JSON goes out and comes back as what it was`() throws {
+        struct Move: Codable, Equatable {
+            let name: String
+            let x: Double
+        }
+        let format = JSONFormat<Move>()
+        let move = Move(name: "Anna", x: 1.5)
+        #expect(try format.decode(format.encode(move)) == move)
+        #expect(try format.decode(Array(#"{"x": 1.5, "name": "Anna"}"#.utf8)) == move)
+        #expect(throws: (any Error).self) { try format.decode([1, 2]) }
+    }
+
     private func visit(_ dialer: some Dialer, on loop: EventLoop) async throws {
         let client = await loop.own { loop in HTTPClient(on: loop, dialer, host: "localhost") }
         #expect(try await client.get("/").text.contains("It works."))
