@@ -168,7 +168,7 @@ final class PlainClient {
     }
 
     @Test func `a node without a free descriptor says so once, keeps those it has, and recovers`() async throws {
-        let node = try await RunningNode.start("--loops 1", after: "ulimit -n 28")
+        let node = try await RunningNode.start("--loops 1", after: "ulimit -n 32")
         var clients: [PlainClient] = []
         for _ in 0..<40 { clients.append(try PlainClient(node.address)) }
         #expect(await node.program.wait { $0.contains("not accepting") })
