@@ -18,6 +18,24 @@ enum GatewayFlags {
     static let maxPacket = Flag(
         "max-packet", .size, default: 512 << 10, aliases: ["MaxPacket", "MaxPacketSize"],
         help: "Most bytes of one packet, behind its length.")
+    static let poolType = Flag(
+        "mem-pool-type", .choice, default: PoolType.atom, aliases: ["MemPoolType"],
+        help: "Accepted for the originals' sake, and chooses nothing: each loop has one pool that needs no locks.")
+    static let poolFactor = Flag(
+        "mem-pool-factor", .integer(2...1024), default: PoolLimits().factor, aliases: ["MemPoolFactor"],
+        help: "How many times larger each size of pooled block is than the one before.")
+    static let poolMinChunk = Flag(
+        "mem-pool-min-chunk", .integer(16...1 << 20), default: PoolLimits().smallest, placeholder: "bytes",
+        aliases: ["MemPoolMinChunk"], help: "Bytes of the smallest pooled block.")
+    static let poolMaxChunk = Flag(
+        "mem-pool-max-chunk", .size, default: PoolLimits().largest, aliases: ["MemPoolMaxChunk"],
+        help: "Bytes of the largest pooled block; larger ones come from the system and go back there.")
+    static let poolPageSize = Flag(
+        "mem-pool-page-size", .size, default: PoolLimits().keptPerSize, aliases: ["MemPoolPageSize"],
+        help: "Most free bytes that each loop keeps of each size of block.")
+
+    enum PoolType: String, CaseIterable { case sync, atom, chan }
+
     static let certificate = Flag(
         "tls-cert", .string, default: "", placeholder: "path",
         help:
@@ -58,7 +76,8 @@ enum GatewayFlags {
         help: "Whether a server with an id that is taken gets its new dials, or is rejected.")
 
     static let all: [any AnyFlag] =
-        [name, loops, dialect, reusePort, maxPacket] + client.all + [maxConnections] + server.all
+        [name, loops, dialect, reusePort, maxPacket]
+        + [poolType, poolFactor, poolMinChunk, poolMaxChunk, poolPageSize] + client.all + [maxConnections] + server.all
         + [key, keyFile, loginTimeout, duplicates, certificate, certificateKey, origins, admin, drain] + LogFlags.all
 }
 
@@ -72,6 +91,12 @@ struct GatewaySideFlags {
     let idleTimeout: Flag<Duration>
     let pingInterval: Flag<Duration>
     let perAddress: Flag<Int>
+    let snet: Flag<Bool>
+    let snetDialect: Flag<SnetDialect>
+    let snetEncrypt: Flag<Bool>
+    let snetBuffer: Flag<Int>
+    let snetInitTimeout: Flag<Duration>
+    let snetWaitTimeout: Flag<Duration>
 
     init(_ side: GatewaySide) {
         let (word, old) = side == .client ? ("client", "Client") : ("server", "Server")
@@ -102,9 +127,29 @@ struct GatewaySideFlags {
         perAddress = Flag(
             "\(word)-max-per-address", .integer(1...Int.max), default: Int.max, placeholder: "count",
             help: "Most physical connections of \(word)s from one address.")
+        snet = Flag(
+            "\(word)-snet", .boolean, default: false, aliases: ["\(old)SnetEnable"],
+            help: "\(old)s come with snet: their streams survive connections that are cut.")
+        snetDialect = Flag(
+            "\(word)-snet-dialect", .choice, default: SnetDialect.b,
+            help: "a is unicok/snet, which uniway has; b is funny/snet, which fastway has.")
+        snetEncrypt = Flag(
+            "\(word)-snet-encrypt", .boolean, default: false, aliases: ["\(old)SnetEncrypt"],
+            help: "Encrypt those streams with RC4, as \(word)s of old expect. It protects nothing; use tls:// for that."
+        )
+        snetBuffer = Flag(
+            "\(word)-snet-buffer", .size, default: side == .client ? 32 << 10 : 1 << 20, aliases: ["\(old)SnetBuffer"],
+            help: "Bytes of each stream that are kept to be sent again.")
+        snetInitTimeout = Flag(
+            "\(word)-snet-init-timeout", .duration, default: .seconds(10), aliases: ["\(old)SnetInitTimeout"],
+            help: "How long a handshake may take.")
+        snetWaitTimeout = Flag(
+            "\(word)-snet-wait-timeout", .duration, default: .seconds(60), aliases: ["\(old)SnetWaitTimeout"],
+            help: "How long a stream without a connection waits for another one.")
     }
 
     var all: [any AnyFlag] {
         [address, dialect, bufferSize, sendQueue, queueBytes, idleTimeout, pingInterval, perAddress]
+            + [snet, snetDialect, snetEncrypt, snetBuffer, snetInitTimeout, snetWaitTimeout]
     }
 }

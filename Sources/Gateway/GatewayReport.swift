@@ -16,9 +16,11 @@ public struct GatewayReport: Sendable {
         /// Frames that it has sent, and frames that others have sent it.
         public let sent: Traffic
         public let received: Traffic
-        /// Bytes that wait for it, and the most that ever did.
+        /// Bytes that wait for it, and the most that ever waited behind its connection.
         public let queued: Int
         public let mostQueued: Int
+        /// How often its stream has gone on over another connection; nil when it is no snet stream.
+        public let resumes: Int?
         /// It is not read, because somebody whom it feeds takes no more.
         public let isHeldBack: Bool
     }
@@ -66,6 +68,29 @@ extension Gateway {
     }
 }
 
+extension Gateway {
+    /// Some of the peers on one loop, with their links: the first from 0, then from where the page before said.
+    public func peers(
+        on loop: Int, from slot: Int, atMost count: Int
+    ) async -> (peers: [(link: LinkID, peer: GatewayReport.Peer)], next: Int?) {
+        guard shards.indices.contains(loop) else { return ([], nil) }
+        return await shards[loop].run { loop, shard in
+            var peers: [(link: LinkID, peer: GatewayReport.Peer)] = []
+            let next = loop.forEachLink(from: slot, atMost: count) { link in
+                guard let peer = shard.peer(on: link) else { return }
+                peers.append((link.id, shard.report(of: peer)))
+            }
+            return (peers, next)
+        }
+    }
+
+    /// Entries of the tables of virtual connections on one loop, and their bytes.
+    public func tables(on loop: Int) async -> (entries: Int, bytes: Int) {
+        guard shards.indices.contains(loop) else { return (0, 0) }
+        return await shards[loop].run { _, shard in (shard.table.count, shard.table.bytes) }
+    }
+}
+
 extension GatewayShard {
     func report(topClients most: Int) -> GatewayShardReport {
         var report = GatewayShardReport()
@@ -83,7 +108,7 @@ extension GatewayShard {
         return report
     }
 
-    private func report(of peer: GatewayPeer) -> GatewayReport.Peer {
+    func report(of peer: GatewayPeer) -> GatewayReport.Peer {
         var received = peer.received
         for id in peer.connections {
             guard let position = table.find(id) else { continue }
@@ -93,7 +118,7 @@ extension GatewayShard {
             side: peer.side, id: peer.id, dialect: peer.codec.dialect, address: peer.link.traits.peer,
             age: loop.now - peer.since, silence: loop.now - peer.quiet.heardLast, connections: peer.connections.count,
             sent: peer.sent, received: received, queued: peer.link.queued, mostQueued: peer.link.mostQueued,
-            isHeldBack: !peer.link.isReading)
+            resumes: peer.link.snet?.resumes, isHeldBack: !peer.link.isReading)
     }
 }
 

@@ -97,13 +97,17 @@ final class GatewayShard {
 
     /// In the order of their links.
     func forEachPeer(_ body: (GatewayPeer) -> Void) {
-        loop.forEachLink { link in
-            if let peer = link.handler as? GatewayPeer, peer.shard === self { body(peer) }
-        }
+        loop.forEachLink { link in if let peer = peer(on: link) { body(peer) } }
+    }
+
+    /// The peer that is on a link, if it is one of this gateway.
+    func peer(on link: Link) -> GatewayPeer? {
+        guard let peer = link.handler as? GatewayPeer, peer.shard === self else { return nil }
+        return peer
     }
 
     private func peer(at place: Place) -> GatewayPeer? {
-        place.loop == index ? loop.link(place.link)?.handler as? GatewayPeer : nil
+        place.loop == index ? loop.link(place.link).flatMap(peer(on:)) : nil
     }
 
     // MARK: Dialling

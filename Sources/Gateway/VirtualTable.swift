@@ -17,6 +17,8 @@ final class VirtualTable {
 
     deinit { unsafe entries.deallocate() }
 
+    var bytes: Int { (Int(mask) + 1) * MemoryLayout<VirtualConnection>.stride }
+
     private static let smallest = 64
     private static let nobody = VirtualConnection(
         0, client: Place(link: .none, loop: 0), server: Place(link: .none, loop: 0))

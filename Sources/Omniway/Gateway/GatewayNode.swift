@@ -5,6 +5,7 @@ public import OmniwayGateway
 public actor GatewayNode {
     public struct Configuration: Sendable {
         public var loops = EventLoops.defaultCount
+        public var loopLimits = LoopLimits()
         public var gateway = GatewaySettings()
         public var clients = Side()
         public var servers = Side()
@@ -24,6 +25,8 @@ public actor GatewayNode {
             /// Most bytes that one turn reads from a connection.
             public var bufferSize = 64 << 10
             public var limits = ConnectionLimits()
+            /// Streams that survive their connections; nil for plain ones.
+            public var snet: SnetServer?
             public init() {}
         }
     }
@@ -43,7 +46,7 @@ public actor GatewayNode {
     }
 
     public init(_ configuration: Configuration) async throws(GatewayStartError) {
-        let loops = EventLoops(count: configuration.loops)
+        let loops = EventLoops(count: configuration.loops, limits: configuration.loopLimits)
         let gateway = await Gateway(on: loops, configuration.gateway)
         var (ports, listening): ([Port], [Listening]) = ([], [])
         var admin: Admin?
@@ -101,7 +104,9 @@ public actor GatewayNode {
         }
         if port.carrier == .ws || port.carrier == .wss {
             acceptor = WebSocket(path: port.path, origins: configuration.origins).over(acceptor)
+            if side.snet != nil { acceptor = MessageJoining().over(acceptor) }
         }
+        if let snet = side.snet { acceptor = snet.over(acceptor) }
         return acceptor
     }
 

@@ -58,8 +58,6 @@ extension Link {
         if state == .closed { return 0 }
         return slot.payload.queue.count + (parts?.sharedCount ?? 0)
     }
-    /// The most that a stream's queue has held when some of it was sent.
-    public var mostQueued: Int { state == .closed ? 0 : Int(slot.payload.mostQueued) }
     /// The queue is above its high mark; `writable` tells when it is low again.
     public var isFull: Bool { if state == .closed { return false } else { return slot.payload.flags.contains(.full) } }
 

@@ -36,7 +36,7 @@ public final class Link {
     private var timer: TimerID?
     private var closeReason = CloseReason.done
     /// Most bytes that waited here when the driver did not take all. Last, for it is hardly ever touched.
-    var mostQueued = 0
+    public internal(set) var mostQueued = 0
 
     struct Flags: OptionSet {
         let rawValue: UInt32

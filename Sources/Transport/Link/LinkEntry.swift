@@ -21,8 +21,6 @@ struct LinkEntry: BitwiseCopyable {
     /// Writes since the queue was empty, and beyond how many the link must be asked.
     var writes: UInt32 = 0
     var highWrites = UInt32.max
-    /// Most bytes that were in the queue when some were sent.
-    private(set) var mostQueued: UInt32 = 0
     /// Most bytes that one turn reads.
     private(set) var perTurn = UInt32(InboundBuffer.size)
     var flags: Flags = []
@@ -73,7 +71,6 @@ struct LinkEntry: BitwiseCopyable {
     /// So many of `count` queued bytes have left. How many writes that were is known only when none is left.
     @inline(__always)
     mutating func sent(_ taken: Int, of count: Int) {
-        mostQueued = max(mostQueued, UInt32(truncatingIfNeeded: count))
         writes = taken == count ? 0 : UInt32(clamping: (Int(writes) * (count - taken) + count - 1) / count)
     }
 }

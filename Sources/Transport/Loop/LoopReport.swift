@@ -47,6 +47,11 @@ extension Loop {
             ])
     }
 
+    /// Some of the links, as `linkReports` gives them.
+    public func forEachLink(from slot: Int, atMost count: Int, _ body: (Link) -> Void) -> Int? {
+        links.forEach(from: slot, atMost: count) { _, entry in body(entry.link) }
+    }
+
     /// Some of the links, in the order of their slots from `slot` on, and where to go on: nil after the last.
     /// Ask for a few at a time: everybody else on the loop waits meanwhile.
     public func linkReports(from slot: Int, atMost count: Int) -> (links: [LinkReport], next: Int?) {

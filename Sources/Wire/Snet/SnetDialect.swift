@@ -1,5 +1,5 @@
 /// The two protocols that are called snet. They do not understand each other.
-public enum SnetDialect: Sendable {
+public enum SnetDialect: String, Sendable, CaseIterable {
     /// A hello of 40 bytes, and no answer to a resume that is refused.
     case a
     /// A type byte first, a challenge in every answer, and a refusal that says so.

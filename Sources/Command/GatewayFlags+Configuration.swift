@@ -1,0 +1,109 @@
+import Omniway
+import OmniwayArguments
+
+enum GatewayFlagError: Error, CustomStringConvertible {
+    case port(GatewayPortError)
+    case dialect(String)
+    case admin(String)
+    case keyFile(String)
+    case identity
+    case ring(Int)
+    case poolChunks
+
+    var description: String {
+        switch self {
+        case .port(let error): "\(error)"
+        case .dialect(let text): "there is no dialect \(text); write v1 or v2"
+        case .admin(let text): "--admin-addr \(text) is not an address; write host:port, unix:path, or none"
+        case .keyFile(let error): "--server-auth-key-file: \(error)"
+        case .identity: "--tls-cert and --tls-key belong together; give both, or none"
+        case .ring(let bytes): "a snet buffer of \(bytes) bytes is too much; write at most \(QueueLimits.largest)"
+        case .poolChunks: "--mem-pool-min-chunk is above --mem-pool-max-chunk; the smallest block cannot be larger"
+        }
+    }
+}
+
+/// What the flags mean.
+extension GatewayNode.Configuration {
+    init(_ call: Invocation) throws(GatewayFlagError) {
+        self.init()
+        typealias Flags = GatewayFlags
+        loops = call[Flags.loops]
+        reusesPorts = call[Flags.reusePort]
+        loopLimits.pool = try Self.pool(call)
+        gateway.maxPacketSize = call[Flags.maxPacket]
+        gateway.connectionsPerClient = call[Flags.maxConnections]
+        gateway.keys = try Self.keys(call)
+        gateway.loginTimeout = call[Flags.loginTimeout]
+        if call[Flags.dialect] == .v1, !call.given(Flags.loginTimeout) { gateway.loginTimeout = .seconds(3) }
+        gateway.duplicateServers = call[Flags.duplicates]
+        clients = try Self.side(Flags.client, call)
+        servers = try Self.side(Flags.server, call)
+        gateway.clients = Self.settings(Flags.client, call)
+        gateway.servers = Self.settings(Flags.server, call)
+        origins = call[Flags.origins].isEmpty ? nil : call[Flags.origins]
+        let (certificate, key) = (call[Flags.certificate], call[Flags.certificateKey])
+        guard certificate.isEmpty == key.isEmpty else { throw .identity }
+        if !certificate.isEmpty { identity = .files(certificate: certificate, key: key) }
+        if call[Flags.admin] != "none" {
+            guard let address = SocketAddress(call[Flags.admin]) else { throw .admin(call[Flags.admin]) }
+            admin = address
+        }
+    }
+
+    private static func pool(_ call: Invocation) throws(GatewayFlagError) -> PoolLimits {
+        var pool = PoolLimits()
+        pool.factor = call[GatewayFlags.poolFactor]
+        pool.smallest = call[GatewayFlags.poolMinChunk]
+        pool.largest = call[GatewayFlags.poolMaxChunk]
+        pool.keptPerSize = call[GatewayFlags.poolPageSize]
+        guard pool.smallest <= pool.largest else { throw .poolChunks }
+        return pool
+    }
+
+    private static func side(_ flags: GatewaySideFlags, _ call: Invocation) throws(GatewayFlagError) -> Side {
+        var side = Side()
+        let dialect = call[flags.dialect]
+        if dialect.isEmpty {
+            side.dialect = call[GatewayFlags.dialect]
+        } else if let known = GatewayDialect(rawValue: dialect) {
+            side.dialect = known
+        } else {
+            throw .dialect(dialect)
+        }
+        for address in call[flags.address] {
+            do throws(GatewayPortError) { side.ports.append(try GatewayPort(address)) } catch { throw .port(error) }
+        }
+        side.bufferSize = max(1, call[flags.bufferSize])
+        side.limits = ConnectionLimits(perAddress: call[flags.perAddress])
+        if call[flags.snet] { side.snet = try snet(flags, call) }
+        return side
+    }
+
+    private static func snet(_ flags: GatewaySideFlags, _ call: Invocation) throws(GatewayFlagError) -> SnetServer {
+        let ring = call[flags.snetBuffer]
+        guard ring <= QueueLimits.largest else { throw .ring(ring) }
+        var handshakes = HandshakeLimits()
+        handshakes.deadline = call[flags.snetInitTimeout]
+        return SnetServer(
+            dialect: call[flags.snetDialect], encrypts: call[flags.snetEncrypt], ring: ring,
+            waitLimit: max(.milliseconds(1), call[flags.snetWaitTimeout]), handshakes: handshakes)
+    }
+
+    private static func settings(_ flags: GatewaySideFlags, _ call: Invocation) -> GatewaySideSettings {
+        var settings = GatewaySideSettings(
+            idleLimit: call[flags.idleTimeout], most: call[flags.queueBytes], mostMessages: call[flags.sendQueue])
+        settings.pingInterval = call[flags.pingInterval]
+        return settings
+    }
+
+    private static func keys(_ call: Invocation) throws(GatewayFlagError) -> [Secret] {
+        let path = call[GatewayFlags.keyFile]
+        guard !path.isEmpty else { return [Secret(call[GatewayFlags.key])] }
+        do throws(SecretFileError) {
+            let keys = try Secret.lines(of: path).prefix(2)
+            if !keys.isEmpty { return Array(keys) }
+        } catch { throw .keyFile("\(error)") }
+        throw .keyFile("\(path) is empty; write the key on its first line")
+    }
+}
