@@ -71,7 +71,10 @@ let package = Package(
         tests("Admin", ["OmniwayAdmin", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
         tests(
             "Gateway",
-            ["OmniwayGateway", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
+            [
+                "OmniwayGateway", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting",
+                "BrowserSupport",
+            ]),
         tests("Document", []),
         .testTarget(
             name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),
@@ -79,8 +82,12 @@ let package = Package(
             "Transport",
             [
                 "OmniwayTransport", "OmniwayWire", "OmniwayCrypto", "OmniwayTesting", "OmniwayTelemetry",
-                "CycleBenchmark",
+                "CycleBenchmark", "BrowserSupport",
             ]),
+        // A browser, for the tests of two targets.
+        .target(
+            name: "BrowserSupport", dependencies: ["OmniwayWire", "OmniwayTransport", "OmniwayTesting"],
+            path: "Tests/BrowserSupport", swiftSettings: strict),
 
         // As an application would be built: none of the settings above.
         .executableTarget(name: "EchoExample", dependencies: ["Omniway"], path: "Examples/echo"),

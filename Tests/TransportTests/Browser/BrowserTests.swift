@@ -1,3 +1,4 @@
+import BrowserSupport
 import OmniwayTesting
 import OmniwayTransport
 import OmniwayWire
