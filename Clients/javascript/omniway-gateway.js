@@ -466,19 +466,22 @@ export class Gateway {
     #obey(command, ...values) {
         const isV1 = this.#options.dialect === "v1"
         const [first, second] = values
+        const isItsID = (dial) => dial.id === first && first !== 0 // Dials that wait for an id have none yet.
         switch (command) {
             case "ping": return isV1 ? this.#say("ping") : this.#waitToPing()
             case "close": return this.#closed(first)
             case "open": return this.#hasID(first)
-            case "connect": return this.#accepted(first, second, null)
+            case "connect":
             case "accept": {
-                const dial = this.#answered(isV1 ? (dial) => dial.id === first : (dial) => dial.serverID === second)
+                if (first === 0 || this.#connections.has(first)) throw malformed(`it gives away the id ${first}`)
+                if (command === "connect") return this.#accepted(first, second, null)
+                const dial = this.#answered(isV1 ? isItsID : (dial) => dial.serverID === second)
                 // In v1 who was dialled hears the same as who dialled.
                 if (!dial && !isV1) throw malformed(`it accepts a dial to ${second} that was not sent`)
                 return this.#accepted(first, second, dial)
             }
             case "refuse": {
-                const dial = this.#answered((dial) => (isV1 ? dial.id : dial.serverID) === first)
+                const dial = this.#answered(isV1 ? isItsID : (dial) => dial.serverID === first)
                 if (!dial) throw malformed(`it refuses a dial to ${first} that was not sent`)
                 return this.#settle(dial, new GatewayError("refused", `the gateway refused a connection to server`
                     + ` ${dial.serverID}: check that a server with this id is connected to the gateway, and how many`
@@ -530,7 +533,6 @@ export class Gateway {
     }
 
     #accepted(id, remote, dial) {
-        if (id === 0 || this.#connections.has(id)) throw malformed(`it gives the id ${id}, which cannot be`)
         const isFull = this.#connections.size >= this.#options.maxConnections
         if (dial ? dial.isAbandoned : isFull || !this.onconnection) return this.#say("close", id)
         const connection = new Connection(id, remote, this.#wire, this.#options)
