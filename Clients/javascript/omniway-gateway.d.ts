@@ -40,7 +40,7 @@ export class GatewayError extends Error implements Reason {
 export interface GatewayOptions {
     /** What the gateway's port speaks; "v2" unless told otherwise. */
     dialect?: "v1" | "v2"
-    /** v2: how often the gateway is asked whether it is there, in ms; less than its idle timeout. 10000; 0 never asks. */
+    /** v2: how often the gateway is pinged, in ms; less than its idle timeout. 10000; 0 never pings. */
     pingInterval?: number
     /** v2: how long its answer may take, in ms. 10000. */
     pingTimeout?: number

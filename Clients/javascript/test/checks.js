@@ -1,6 +1,6 @@
-// What the client must do, for a page in a real browser. Tests/GatewayTests/Browser calls each check by its name, beside
-// a gateway with server 7, which obeys the messages "close", "dial me", "flood", "quiet", "count" and "watch <id>" and
-// sends all others back; and beside `script/`, a WebSocket that plays a gateway which says what it is told.
+// What the client must do, for a page in a real browser. Tests/GatewayTests/Browser calls each check by its name. Beside
+// the page are a gateway with server 7, which obeys the messages "close", "dial me", "flood", "quiet", "count" and
+// "watch <id>" and sends all others back, and `script/`, a WebSocket that plays a gateway which says what it is told.
 import { Codec, Gateway, GatewayError, json, text } from "./omniway-gateway.js"
 
 const server = 7

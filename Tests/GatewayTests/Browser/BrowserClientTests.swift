@@ -87,4 +87,23 @@ import Testing
     func `an application's error is reported and stops nothing`(_ dialect: GatewayDialect) async throws {
         try await passes("applicationErrors", dialect)
     }
+
+    @Test func `the example's page talks to a server without a public port`() async throws {
+        let world = try #require(InOneBrowser.world)
+        let outcome = try await world.example(
+            """
+            new Promise((resolve) => {
+                const look = () => {
+                    const heard = document.querySelector("li")
+                    if (heard) return resolve([state.textContent, heard.textContent, words.value])
+                    if (!state.textContent.startsWith("connected") || words.value) return
+                    words.value = "hello, server"
+                    document.querySelector("button").click()
+                }
+                new MutationObserver(look).observe(document.body, { subtree: true, childList: true })
+                look()
+            })
+            """)
+        #expect(outcome == ["connected to server 7", "hello, server", ""])
+    }
 }

@@ -31,6 +31,13 @@ final class BrowserWorld: Sendable {
             of: "import('/checks.js').then(({ run }) => run('\(check)', \(world)))", at: "http://\(site.address)/")
     }
 
+    /// What an expression comes to on the page of `Examples/gateway-browser`.
+    func example(_ expression: String) async throws -> JSON {
+        let url = await gateway.url(.v2)
+        return try await browser.result(
+            of: expression, at: "http://\(site.address)/Examples/gateway-browser/?server=7&gateway=\(url)")
+    }
+
     func close() async {
         await browser.close()
         await gateway.stop()
@@ -98,12 +105,13 @@ enum BrowserSite {
     static func server(on loop: Loop, beside gateway: GatewayBehindPage) -> HTTPServer {
         var routes = HTTPRoutes()
         routes.get("/", Array("<!doctype html><title>A client of the gateway</title>".utf8), type: "text/html")
-        for (path, file) in [
-            ("/omniway-gateway.js", "/Clients/javascript/omniway-gateway.js"),
-            ("/checks.js", "/Clients/javascript/test/checks.js"),
-        ] {
-            routes.get(path, Self.file(file), type: "text/javascript")
+        let client = file("/Clients/javascript/omniway-gateway.js")
+        for path in ["/omniway-gateway.js", "/Clients/javascript/omniway-gateway.js"] {
+            routes.get(path, client, type: "text/javascript")
         }
+        routes.get("/checks.js", file("/Clients/javascript/test/checks.js"), type: "text/javascript")
+        let example = "/Examples/gateway-browser/"
+        routes.get(example, file(example + "index.html"), type: "text/html")
         for dialect in GatewayDialect.allCases {
             let name = "/gateway-\(dialect.rawValue)-endpoints.json"
             routes.get("/vectors" + name, file("/Tests/Vectors" + name), type: "application/json")
