@@ -453,7 +453,11 @@ export class Gateway {
         } catch (error) {
             // Not mended: what comes after a new connection would be as wrong.
             this.#leave(4002, "protocol")
-            this.#end(reason("protocol", error.message))
+            return this.#end(reason("protocol", error.message))
+        }
+        // Answers have no other bound than this.
+        if (this.#waiting > 2 * this.#options.maxBuffered) {
+            this.#lost(reason("lost", "the gateway does not read what it is sent"))
         }
     }
 

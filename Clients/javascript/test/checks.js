@@ -1,5 +1,5 @@
-// What the client must do, for a page in a real browser. Tests/GatewayTests/Browser calls each check by its name. Beside
-// the page are a gateway with server 7, which obeys the messages "close", "dial me", "flood", "quiet", "count" and
+// What the client must do, in a real browser. Tests/GatewayTests/Browser calls each check by its name on a page. Beside
+// it are a gateway with server 7, which obeys the messages "close", "dial me", "flood", "quiet", "count" and
 // "watch <id>" and sends all others back, and `script/`, a WebSocket that plays a gateway which says what it is told.
 import { Codec, Gateway, GatewayError, json, text } from "./omniway-gateway.js"
 
@@ -264,6 +264,15 @@ async function pings({ base, dialect }) {
     }
 }
 
+async function notRead({ base, dialect }) {
+    // Nothing is sent before the turn ends, so what it answers to one message waits as if the gateway read nothing.
+    const codec = new Codec(dialect)
+    const costly = dialect === "v1" ? hex(codec.command("ping")) : hex(Codec.header(5, 0))
+    const gateway = await scripted(base, [costly.repeat(100)], { dialect, maxPacket: 100, maxBuffered: 200 })
+    const reason = await gateway.closed
+    is([reason.code, reason.message.includes("does not read")], ["lost", true], reason.message)
+}
+
 async function lateAnswers({ base, dialect }) {
     const codec = new Codec(dialect)
     const bytes = (...words) => hex(codec.command(...words))
@@ -367,7 +376,7 @@ async function vectors({ dialect }) {
 
 const checks = {
     echo, manyAndLarge, dials, closing, dialledByServer, fullQueue, backPressure, gatewayRestarts, cutFrames, malformed,
-    pings, lateAnswers, losses, applicationErrors, vectors,
+    pings, notRead, lateAnswers, losses, applicationErrors, vectors,
 }
 
 /** "passed", or what is wrong. */

@@ -72,6 +72,11 @@ import Testing
     }
 
     @Test(arguments: GatewayDialect.allCases)
+    func `a gateway that reads nothing is given up`(_ dialect: GatewayDialect) async throws {
+        try await passes("notRead", dialect)
+    }
+
+    @Test(arguments: GatewayDialect.allCases)
     func `the answer to a dial that was given up is not taken for another's`(_ dialect: GatewayDialect) async throws {
         try await passes("lateAnswers", dialect)
     }
@@ -96,7 +101,8 @@ import Testing
                 const look = () => {
                     const heard = document.querySelector("li")
                     if (heard) return resolve([state.textContent, heard.textContent, words.value])
-                    if (!state.textContent.startsWith("connected") || words.value) return
+                    if (state.textContent === "connecting" || words.value) return
+                    if (!state.textContent.startsWith("connected")) return resolve(state.textContent)
                     words.value = "hello, server"
                     document.querySelector("button").click()
                 }

@@ -77,6 +77,7 @@ actor GatewayBehindPage {
         var settings = GatewaySettings()
         settings.keys = [Secret("gateway-key")]
         settings.clients.most = 64 << 20
+        settings.servers.idleLimit = .zero  // Ours pings only once.
         let gateway = await Gateway(on: loops, settings)
         let port = try await gateway.listen(for: .server, on: StreamAcceptor(.loopback()))
         await ObedientServer.connect(to: port.address, as: 7, key: "gateway-key", on: serverLoops.loops[0])
