@@ -66,7 +66,7 @@ enum GatewayFlags {
     static let keyFile = Flag(
         "server-auth-key-file", .string, default: "", placeholder: "path",
         help:
-            "A file with the key on its first line, and on the second another one that is as good, for a change of keys."
+            "A file with the key on its first line, and on the second one that is as good, for a change of keys."
     )
     static let loginTimeout = Flag(
         "server-auth-timeout", .durationOrSeconds, default: .seconds(5), aliases: ["ServerAuthTimeout"],

@@ -1,8 +1,6 @@
 public import OmniwayTransport
 
 extension CloseReason {
-    /// The peer broke the gateway's protocol.
-    public static let protocolError = CloseReason("protocol-error", sendsTheRest: false)
     /// The peer sent a message into a connection of others.
     public static let foreignConnection = CloseReason("foreign-connection", sendsTheRest: false)
     /// A server does not know the key.

@@ -19,8 +19,7 @@ import Testing
     }
 
     @Test(arguments: [1, 2])
-    func `a client that does not read is closed at its limit of bytes, and its server is told`(_ loops: Int) async throws
-    {
+    func `a client that does not read is closed at its limit, and its server is told`(_ loops: Int) async throws {
         let gateway = try await GatewayWorld(loops: loops) { $0.clients.most = 300_000 }
         let (client, server) = try await deafClient(gateway)
         var sent = 0

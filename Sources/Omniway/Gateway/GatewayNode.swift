@@ -110,8 +110,8 @@ public actor GatewayNode {
         return acceptor
     }
 
-    /// Accepts no more, refuses new dials, waits for the virtual connections to end, at most so long, and closes what is
-    /// left. Returns how many were cut off.
+    /// Accepts no more, refuses new dials, waits for the virtual connections to end, at most so long, and closes what
+    /// is left. Returns how many were cut off.
     @discardableResult
     public func stop(within limit: Duration) async -> Int {
         admin?.readiness.state = .draining

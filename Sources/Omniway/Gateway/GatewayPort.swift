@@ -1,5 +1,5 @@
-/// Where a gateway listens, as a text says it: `host:port`, `unix:/path`, or a URL whose scheme is the carrier and whose
-/// query is what this port does otherwise than the others, as in `wss://0.0.0.0:443/gateway?dialect=v1`.
+/// Where a gateway listens, as a text says it: `host:port`, `unix:/path`, or a URL whose scheme is the carrier and
+/// whose query is what this port does otherwise than the others, as in `wss://0.0.0.0:443/gateway?dialect=v1`.
 public struct GatewayPort: Sendable, Equatable {
     public enum Carrier: String, Sendable, CaseIterable { case tcp, tls, ws, wss }
     public var carrier = Carrier.tcp
