@@ -39,7 +39,7 @@ class Server:
         self.port = free_port()
         pin = ["taskset", "-c", str(core)] if core is not None else []
         self.process = subprocess.Popen(
-            [*pin, *wrap, *[str(self.port) if c == "PORT" else c for c in command]],
+            [*pin, *wrap, *[c.replace("PORT", str(self.port)) for c in command]],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
 
     def __enter__(self):
