@@ -1,6 +1,7 @@
 import Glibc
 
-/// Bytes in one block of the loop's pool, appended at the tail and taken from the head. Empty, it owns nothing.
+/// Bytes in one block of the loop's pool, appended at the tail and taken from the head. Empty, it owns nothing; it only
+/// remembers what it needed, so that the next filling does not grow, and copy, step by step.
 /// A plain value that its one owner must `clear`; it is `BitwiseCopyable` so that it can live in a `SlotTable`.
 @safe
 struct ByteQueue: BitwiseCopyable {
@@ -8,11 +9,14 @@ struct ByteQueue: BitwiseCopyable {
     private var head: UInt32 = 0
     private var tail: UInt32 = 0
     private var capacity: UInt32 = 0
+    private var expected: UInt32 = 0
 
     init() { unsafe block = nil }
 
     /// Most bytes that one queue holds, whatever the limits of its owner say.
     static let maxCount = 1 << 30
+    /// Most bytes that a first block has because they were needed before.
+    private static let mostExpected = 1 << 20
 
     @inline(__always) var count: Int { Int(tail &- head) }
     /// Bytes of its block.
@@ -32,7 +36,7 @@ struct ByteQueue: BitwiseCopyable {
     }
 
     private mutating func makeRoom(_ count: Int, pool: BufferPool) {
-        if capacity == 0, count <= pool.smallest {
+        if capacity == 0, max(count, Int(expected)) <= pool.smallest {
             unsafe block = pool.takeSmallest()
             capacity = UInt32(truncatingIfNeeded: pool.smallest)
         } else {
@@ -51,7 +55,8 @@ struct ByteQueue: BitwiseCopyable {
         } else {
             // Small queues grow in big steps: most that outgrow one block are on their way to many.
             let factor = live < 64 << 10 ? 4 : 2
-            let size = pool.blockSize(for: max(live + count, min(factor * live, Self.maxCount)))
+            let wanted = max(min(factor * live, Self.maxCount), capacity == 0 ? Int(expected) : 0)
+            let size = pool.blockSize(for: max(live + count, wanted))
             let to = unsafe pool.take(size)
             if let block = unsafe block {
                 unsafe memcpy(to, block + Int(head), live)
@@ -68,7 +73,10 @@ struct ByteQueue: BitwiseCopyable {
     @inline(__always)
     mutating func drop(_ count: Int, pool: BufferPool) {
         head &+= UInt32(truncatingIfNeeded: min(count, self.count))
-        if head == tail { clear(pool: pool) }
+        guard head == tail else { return }
+        let needed = min(tail, UInt32(Self.mostExpected))
+        clear(pool: pool)
+        expected = needed
     }
 
     /// Forgets the last `count` bytes.

@@ -53,6 +53,21 @@ import Testing
         queue.clear(pool: pool)
     }
 
+    @Test func `a queue that is filled again takes a block of the size that it needed before, once`() {
+        let pool = BufferPool()
+        var queue = ByteQueue()
+        append([UInt8](repeating: 1, count: 60_000), to: &queue, pool)
+        queue.drop(60_000, pool: pool)
+        let kept = pool.kept
+        append([2], to: &queue, pool)
+        #expect(pool.kept == kept - 64 << 10)
+        queue.drop(1, pool: pool)
+        append([3], to: &queue, pool)
+        #expect(pool.kept == kept)  // The smallest block is a new one.
+        #expect(bytes(queue) == [3])
+        queue.clear(pool: pool)
+    }
+
     @Test func `a pool keeps no more than its limit`() {
         var limits = PoolLimits()
         limits.kept = 1 << 20
