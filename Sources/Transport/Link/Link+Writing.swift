@@ -80,7 +80,7 @@ extension Link {
         lastSent = loop.now
         guard taken < message.byteCount else { return }
         queuePart(message.extracting(droppingFirst: taken), endOfMessage: true)
-        if state == .open { slot.payload.flags.insert(.blocked) }
+        if state == .open { slot.payload.block(limits) }
     }
 
     private func queuePart(_ bytes: RawSpan, endOfMessage: Bool) {
@@ -119,6 +119,10 @@ extension Link {
     }
 
     func queueIsHigh() {
+        if slot.payload.sendsNow {
+            sendBytes(on: loop)
+            guard state == .open else { return }
+        }
         let (messages, most) = (waitingMessages, mostMessages)
         queueWaits(queued)
         if queued > limits.most || messages > most {
@@ -193,7 +197,7 @@ extension Link {
         slot.payload.queue.drop(taken, pool: loop.pool)
         slot.payload.sent(taken, of: count)
         guard taken < count else { return }
-        slot.payload.flags.insert(.blocked)
+        slot.payload.block(limits)
         queueWaits(count)
         if slot.payload.isHigh { queueIsHigh() }
     }
@@ -225,7 +229,7 @@ extension Link {
             }
             if taken > 0 || part.count == 0 { parts?.sent(taken) }
             if taken < part.count {
-                slot.payload.flags.insert(.blocked)
+                slot.payload.block(limits)
                 queueWaits(queued + taken)
                 return
             }
@@ -257,7 +261,7 @@ extension Link {
     /// For drivers that took less than they were given: they can take more.
     public func sendable() {
         guard state != .closed else { return }
-        slot.payload.flags.remove(.blocked)
+        slot.payload.unblock()
         loop.markDirty(id)
     }
 }

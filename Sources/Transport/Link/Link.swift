@@ -77,7 +77,7 @@ public final class Link {
         on loop: Loop, traits: LinkTraits, limits: QueueLimits = QueueLimits(), height: UInt8 = 0,
         driver: any LinkDriver, handler: any LinkHandler
     ) {
-        guard !loop.isEnding, let slot = loop.links.insert(LinkEntry(limits)) else {
+        guard !loop.isEnding, let slot = loop.links.insert(LinkEntry(limits, sendsEarly: driver.sendsEarly)) else {
             loop.counters.refusedLinks.add(1)
             return nil
         }

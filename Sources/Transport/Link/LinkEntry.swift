@@ -15,9 +15,14 @@ struct LinkEntry: BitwiseCopyable {
         static let owesMore = Flags(rawValue: 16)
     }
 
+    /// So many bytes are sent before the turn ends: they are in the cache still, and fit a block of 256 KiB.
+    private static let early = UInt32(192 << 10)
+
     private var reference: LinkReference?
     var queue = ByteQueue()
-    var highMark: UInt32
+    /// Beyond so many bytes the link must be asked: it is full, or may send before the turn ends.
+    private var mark = UInt32.max
+    private let earlyMark: UInt32
     /// Writes since the queue was empty, and beyond how many the link must be asked.
     var writes: UInt32 = 0
     var highWrites = UInt32.max
@@ -26,14 +31,14 @@ struct LinkEntry: BitwiseCopyable {
     var flags: Flags = []
 
     /// An entry for a link that is being made; it must `settle` before anybody looks for it.
-    init(_ limits: QueueLimits) {
+    init(_ limits: QueueLimits, sendsEarly: Bool) {
         reference = nil
-        highMark = 0
+        earlyMark = sendsEarly ? Self.early : .max
         obey(limits)
     }
 
     mutating func obey(_ limits: QueueLimits) {
-        highMark = UInt32(clamping: limits.high)
+        mark = min(UInt32(clamping: limits.high), mayTakeMore ? earlyMark : .max)
         highWrites = UInt32(clamping: limits.messages / 2)
         perTurn = UInt32(min(max(1, limits.perTurn), InboundBuffer.size))
     }
@@ -66,7 +71,21 @@ struct LinkEntry: BitwiseCopyable {
     }
 
     @inline(__always)
-    var isHigh: Bool { queue.count > Int(highMark) || writes > highWrites }
+    var isHigh: Bool { queue.count > Int(mark) || writes > highWrites }
+
+    /// The driver took less than it was given; until it can go on, only the limits count.
+    mutating func block(_ limits: QueueLimits) {
+        flags.insert(.blocked)
+        mark = UInt32(clamping: limits.high)
+    }
+
+    mutating func unblock() {
+        flags.remove(.blocked)
+        mark = min(mark, earlyMark)
+    }
+
+    private var mayTakeMore: Bool { !flags.contains(.blocked) }
+    var sendsNow: Bool { earlyMark < .max && mayTakeMore && flags.contains(.plain) }
 
     /// So many of `count` queued bytes have left. How many writes that were is known only when none is left.
     @inline(__always)

@@ -41,6 +41,9 @@ public protocol LinkDriver: AnyObject {
     /// of the turn: it is that queue that is sent at once.
     var onlyQueues: Bool { get }
 
+    /// `send` calls nobody but the link, so it may be called before the turn ends, from within a write.
+    var sendsEarly: Bool { get }
+
     /// Stops or starts calling `deliver`. What arrives meanwhile waits below.
     func setReading(_ isReading: Bool, for link: Link)
 
@@ -64,6 +67,7 @@ public protocol LinkDriver: AnyObject {
 
 extension LinkDriver {
     public var onlyQueues: Bool { false }
+    public var sendsEarly: Bool { false }
 
     public func limitUnconfirmed(to bytes: Int, for link: Link) {}
 

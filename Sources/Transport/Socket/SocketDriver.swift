@@ -135,6 +135,8 @@ final class SocketDriver: PollSource, CountedDriver {
 
     // MARK: From the link
 
+    var sendsEarly: Bool { true }
+
     func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int {
         mostUnconfirmed == 0 ? send(bytes, for: link) : sendLimited(bytes, for: link)
     }
