@@ -39,7 +39,7 @@ public struct GatewaySideSettings: Sendable {
     /// How long a v1 peer may be silent before it is sent a ping, and how long it may take to answer; zero never asks.
     public var pingInterval = Duration.seconds(30)
     /// Most bytes that wait for one peer. A client beyond it is closed. Of a server, the clients that feed it are read
-    /// no more from a quarter of it on.
+    /// no more from a quarter of it on, or from 4 MiB: more would only wait here instead of in the clients' sockets.
     public var most: Int
     /// Most messages that wait for one peer whose connection takes no more; zero counts none.
     public var mostMessages: Int
@@ -48,9 +48,11 @@ public struct GatewaySideSettings: Sendable {
         (self.idleLimit, self.most, self.mostMessages) = (idleLimit, most, mostMessages)
     }
 
+    private static let mostForServer = 4 << 20
+
     /// The limits of a peer's queue. Nobody waits for a client; its feeders go on until it is closed.
     func queue(_ side: GatewaySide, maxPacketSize: Int) -> QueueLimits {
-        let high = side == .client ? most : most / 4
+        let high = side == .client ? most : min(most / 4, Self.mostForServer)
         var limits = QueueLimits(low: high / 4, high: high, most: most, unread: maxPacketSize + 4)
         if mostMessages > 0 { limits.messages = mostMessages }
         return limits
