@@ -37,9 +37,12 @@ public struct EndpointConfiguration: Sendable {
     /// The `ClientIdleTimeout` or `ServerIdleTimeout` that the gateway was given; zero when it has none. It is what
     /// `pingInterval` must be below.
     public var gatewayIdleLimit = Duration.seconds(30)
-    /// Asked before `timeoutCallback`: a stream that can drop its connection and resume on another, such as snet,
-    /// does so and answers true. The virtual connections go on.
-    public var resume: @Sendable (_ physical: Link) -> Bool = { _ in false }
+    /// Asked before `timeoutCallback`: a stream that can drop its connection and resume on another does so and answers
+    /// true, and the virtual connections go on. An snet stream does so by itself.
+    public var resume: @Sendable (_ physical: Link) -> Bool = { physical in
+        physical.snet?.reconnect()
+        return physical.snet != nil
+    }
     /// How to come back after the gateway was lost; nil ends the endpoint. Without a dialer there is no way back.
     public var reconnect: Reconnecting? = Reconnecting()
     /// Dials that may wait for an answer at once.
