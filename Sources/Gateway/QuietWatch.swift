@@ -45,8 +45,8 @@ final class QuietWatch: TimerTarget {
 
     func timerFired(_ token: UInt64, on loop: Loop) {
         if owesPing { return link.close(.pingTimeout.with("no answer to a ping within \(limit)")) }
-        // Whoever is not read cannot be heard.
-        if !link.isReading { lastHeard = loop.now }
+        // Whoever is not read cannot be heard, and for a stream that waits for a connection snet has a limit.
+        if !link.isReading || link.snet?.isConnected == false { lastHeard = loop.now }
         let rest = limit - (loop.now - lastHeard)
         if rest > .zero { return wait(rest) }
         switch dialect {

@@ -86,13 +86,34 @@ import Testing
         #expect(await gateway.client.run { _, client in client.dialled[0].texts } == ["before", "after"])
         #expect(await gateway.client.run { _, client in client.session.carrier?.snet?.resumes ?? 0 } == 1)
     }
+
+    @Test func `a stream that waits for a connection is not idle`() async throws {
+        let gateway = try await SnetGateway(.b, encrypts: false)
+        await gateway.client.run { _, client in client.dial(7, saying: "before") }
+        gateway.world.advance(by: .seconds(1))
+        gateway.carriers.isDown = true
+        await gateway.world.first.run { [carriers = gateway.carriers] loop in
+            carriers.last.flatMap(loop.link)?.close(.reset)
+        }
+        gateway.world.advance(by: .seconds(45))  // Idle is who says nothing for 30 seconds.
+        gateway.carriers.isDown = false
+        gateway.world.advance(by: .seconds(14))
+        await gateway.client.run { _, client in client.links.first?.write(Array("after".utf8)) }
+        gateway.world.advance(by: .seconds(1))
+        #expect(await gateway.client.run { _, client in client.dialled[0].texts } == ["before", "after"])
+    }
 }
 
 /// The carriers of one client, for a test that breaks them.
 private final class Carriers: Sendable {
-    private let links = Lock<[LinkID]>([])
-    var last: LinkID? { links.withLock { $0.last } }
-    func add(_ link: LinkID) { links.withLock { $0.append(link) } }
+    private let state = Lock((links: [LinkID](), isDown: false))
+    var last: LinkID? { state.withLock { $0.links.last } }
+    func add(_ link: LinkID) { state.withLock { $0.links.append(link) } }
+    /// Nobody can be reached.
+    var isDown: Bool {
+        get { state.withLock { $0.isDown } }
+        set { state.withLock { $0.isDown = newValue } }
+    }
 }
 
 private struct KeptDialer<Inner: Dialer>: Dialer {
@@ -100,6 +121,7 @@ private struct KeptDialer<Inner: Dialer>: Dialer {
     let carriers: Carriers
 
     func dial(on loop: Loop, deadline: Duration, handler: any LinkHandler) -> Link? {
+        if carriers.isDown { return InProcess().dial(on: loop, deadline: deadline, handler: handler) }
         let link = inner.dial(on: loop, deadline: deadline, handler: handler)
         if let link { carriers.add(link.id) }
         return link
