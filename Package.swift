@@ -65,6 +65,7 @@ let package = Package(
             "Command",
             [
                 "Omniway", "OmniwayCommand", "EchoExample", "WebExample", "CommandsExample", "GatewayExample",
+                "ChatExample", "BrowserSupport",
                 "OmniwayTransport",
                 "OmniwayTesting",
             ]),
@@ -94,6 +95,8 @@ let package = Package(
         .executableTarget(name: "WebExample", dependencies: ["Omniway"], path: "Examples/web"),
         .executableTarget(name: "CommandsExample", dependencies: ["Omniway"], path: "Examples/commands"),
         .executableTarget(name: "GatewayExample", dependencies: ["Omniway"], path: "Examples/gateway"),
+        .executableTarget(
+            name: "ChatExample", dependencies: ["Omniway"], path: "Examples/chat", exclude: ["README.md", "index.html"]),
 
         benchmark("RelayBenchmark", "relay"),
         benchmark("CycleBenchmark", "cycles", ["CSystem"]),

@@ -1,3 +1,4 @@
+import BrowserSupport
 import OmniwayTesting
 import Omniway
 import OmniwayTransport
@@ -35,6 +36,39 @@ import Testing
 
     @Test func `the gateway example's player is answered by a server without a port`() async throws {
         let example = try await TestProgram([BuiltProduct.path("GatewayExample")]) { $0 == "you said: hello" }
+        await example.stop()
+    }
+
+    @Test func `pages of the chat example hear each other through its gateway`() async throws {
+        let example = try await TestProgram([BuiltProduct.path("ChatExample")]) { $0.contains("page=") }
+        let line = try #require(await example.lines.first { $0.contains("page=") })
+        let url = try #require(line.split(separator: "=").last)
+        let loop = EventLoop()
+        let browser = try await Chromium(on: loop)
+        // The second page is a frame within the first; what it says must be heard in both.
+        let heard = try await browser.result(
+            of: """
+                (async () => {
+                    const list = (page) => page.querySelector("#heard")?.textContent ?? ""
+                    const until = async (isTrue) => {
+                        while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 10))
+                    }
+                    const isThere = (page) => page.querySelector("#state")?.textContent.startsWith("connected")
+                    await until(() => isThere(document))
+                    const frame = document.createElement("iframe")
+                    frame.src = location.href
+                    document.body.append(frame)
+                    await until(() => frame.contentDocument && isThere(frame.contentDocument))
+                    const other = frame.contentDocument
+                    other.querySelector("#words").value = "hello from the frame"
+                    other.querySelector("form").requestSubmit()
+                    await until(() => list(document) && list(other))
+                    return list(document) + " | " + list(other)
+                })()
+                """, at: String(url))
+        #expect(heard == "hello from the frame | hello from the frame")
+        await browser.close()
+        await loop.shutdown()
         await example.stop()
     }
 

@@ -31,11 +31,11 @@ final class BrowserWorld: Sendable {
             of: "import('/checks.js').then(({ run }) => run('\(check)', \(world)))", at: "http://\(site.address)/")
     }
 
-    /// What an expression comes to on the page of `Examples/gateway-browser`.
+    /// What an expression comes to on the page of `Examples/chat`.
     func example(_ expression: String) async throws -> JSON {
         let url = await gateway.url(.v2)
         return try await browser.result(
-            of: expression, at: "http://\(site.address)/Examples/gateway-browser/?server=7&gateway=\(url)")
+            of: expression, at: "http://\(site.address)/Examples/chat/?server=7&gateway=\(url)")
     }
 
     func close() async {
@@ -111,7 +111,7 @@ enum BrowserSite {
             routes.get(path, client, type: "text/javascript")
         }
         routes.get("/checks.js", file("/Clients/javascript/test/checks.js"), type: "text/javascript")
-        let example = "/Examples/gateway-browser/"
+        let example = "/Examples/chat/"
         routes.get(example, file(example + "index.html"), type: "text/html")
         for dialect in GatewayDialect.allCases {
             let name = "/gateway-\(dialect.rawValue)-endpoints.json"
