@@ -96,7 +96,8 @@ let package = Package(
         .executableTarget(name: "CommandsExample", dependencies: ["Omniway"], path: "Examples/commands"),
         .executableTarget(name: "GatewayExample", dependencies: ["Omniway"], path: "Examples/gateway"),
         .executableTarget(
-            name: "ChatExample", dependencies: ["Omniway"], path: "Examples/chat", exclude: ["README.md", "index.html"]),
+            name: "ChatExample", dependencies: ["Omniway"], path: "Examples/chat",
+            exclude: ["README.md", "index.html"]),
 
         benchmark("RelayBenchmark", "relay"),
         benchmark("CycleBenchmark", "cycles", ["CSystem"]),

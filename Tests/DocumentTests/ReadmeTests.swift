@@ -53,7 +53,8 @@ private struct Page {
     private static let pages =
         readmes + [
             "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/http.md", "docs/links.md",
-            "docs/operations.md",
+            "docs/operations.md", "docs/gateway.md", "docs/gateway-migration.md", "Examples/chat/README.md",
+            "Clients/javascript/README.md",
         ]
 
     /// All Swift files that the build compiles for those who read: the product and the examples.

@@ -1,3 +1,4 @@
+import Glibc
 import OmniwayTelemetry
 import OmniwayTesting
 import OmniwayTransport
@@ -94,4 +95,12 @@ extension Dialer {
     {
         await loop.run { loop in _ = self.dial(on: loop, deadline: deadline, handler: handler()) }
     }
+}
+
+/// Both ends of a connected pair, for whoever adopts them.
+func pairOfSockets() throws -> (Int32, Int32) {
+    var ends: [Int32] = [-1, -1]
+    let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue)
+    try #require(unsafe socketpair(AF_UNIX, type, 0, &ends) == 0)
+    return (ends[0], ends[1])
 }
