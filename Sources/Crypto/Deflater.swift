@@ -16,11 +16,12 @@ package final class Deflater {
 
     // zlib remembers the address of its stream, which therefore never moves.
     private let stream: UnsafeMutablePointer<z_stream>
+    package let format: DeflateFormat
     package let windowBits: Int
 
     /// `level` is zlib's: 1 is fastest, 9 is smallest.
     package init(_ format: DeflateFormat, windowBits: Int = 15, level: Int = 6, memoryLevel: Int = 8) {
-        self.windowBits = windowBits
+        (self.format, self.windowBits) = (format, windowBits)
         unsafe stream = .allocate(capacity: 1)
         unsafe stream.initialize(to: z_stream())
         let code = unsafe omniway_deflateInit2(stream, Int32(level), format.code(windowBits), Int32(memoryLevel))
@@ -44,6 +45,18 @@ package final class Deflater {
         // The flush is for the end of the input, which zlib does not see of more than 4 GiB.
         let flush = input.byteCount > Int(UInt32.max) ? .none : flush
         return unsafe stream.step(input, into: output) { unsafe CZlib.deflate($0, flush.code) }.progress
+    }
+
+    /// Compresses all of `bytes`, one whole stream, if that needs `limit` bytes at most; otherwise nil, with no more
+    /// work than it takes to find out. To be called on a deflater that has seen nothing, and `reset` after.
+    package func deflate(_ bytes: RawSpan, atMost limit: Int) -> [UInt8]? {
+        guard limit > 0 else { return nil }
+        var hasEnded = false
+        let result = unsafe [UInt8](unsafeUninitializedCapacity: limit) { room, count in
+            let progress = unsafe deflate(bytes, .finish, into: UnsafeMutableRawBufferPointer(room))
+            (count, hasEnded) = (progress.produced, progress.hasEnded)
+        }
+        return hasEnded ? result : nil
     }
 
     /// Compresses all of `bytes`, with the stream's end.

@@ -6,6 +6,8 @@ package enum DeflateFormat: Sendable {
     case raw
     /// zlib's header and checksum (RFC 1950).
     case zlib
+    /// gzip's (RFC 1952).
+    case gzip
 
     /// Windows of fewer bits cannot be compressed into by zlib.
     package static let windowBits = 9...15
@@ -13,7 +15,11 @@ package enum DeflateFormat: Sendable {
     /// zlib's way to say both in one number.
     func code(_ bits: Int) -> Int32 {
         precondition(Self.windowBits.contains(bits), "a window of 9 to 15 bits")
-        return self == .raw ? -Int32(bits) : Int32(bits)
+        return switch self {
+        case .raw: -Int32(bits)
+        case .zlib: Int32(bits)
+        case .gzip: Int32(bits) + 16
+        }
     }
 }
 

@@ -6,10 +6,12 @@ import CZlib
 package final class Inflater {
     // zlib remembers the address of its stream, which therefore never moves.
     private let stream: UnsafeMutablePointer<z_stream>
+    package let format: DeflateFormat
 
     /// A window as large as the sender's, or larger; one of 8 bits fits into one of 9. It is not taken before it is
     /// needed.
     package init(_ format: DeflateFormat, windowBits: Int = 15) {
+        self.format = format
         unsafe stream = .allocate(capacity: 1)
         unsafe stream.initialize(to: z_stream())
         let code = unsafe omniway_inflateInit2(stream, format.code(max(9, windowBits)))
@@ -41,37 +43,48 @@ package final class Inflater {
         }
     }
 
+    /// Decompresses all of `bytes`, one whole stream that inflates to `limit` bytes at most. To be called on an
+    /// inflater that has seen nothing, and `reset` after.
+    package func inflate(_ bytes: RawSpan, atMost limit: Int) throws(DeflateError) -> [UInt8] {
+        // One more than is allowed shows that there is more, whatever the stream would become.
+        var result = [UInt8](repeating: 0, count: min(limit + 1, max(512, 4 * bytes.byteCount)))
+        var (read, produced) = (0, 0)
+        while true {
+            let progress = try step(bytes.extracting(droppingFirst: read), into: &result, from: produced)
+            read += progress.consumed
+            produced += progress.produced
+            guard produced <= limit else { throw .tooLarge(limit: limit) }
+            if progress.hasEnded { break }
+            if progress.isFull {
+                result.append(contentsOf: repeatElement(0, count: min(result.count, limit + 1 - result.count)))
+            } else if read == bytes.byteCount {
+                throw .truncated(bytes.byteCount)
+            }
+        }
+        guard read == bytes.byteCount else { throw .trailing(bytes.byteCount - read) }
+        result.removeLast(result.count - produced)
+        return result
+    }
+
+    private func step(
+        _ bytes: RawSpan, into result: inout [UInt8], from start: Int
+    ) throws(DeflateError) -> DeflateProgress {
+        let outcome: Result<DeflateProgress, DeflateError> = unsafe result.withUnsafeMutableBytes { room in
+            do throws(DeflateError) {
+                return .success(
+                    unsafe try inflate(bytes, into: UnsafeMutableRawBufferPointer(rebasing: room[start...])))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try outcome.get()
+    }
+
     /// Decompresses all of `bytes`, one whole stream that inflates to `limit` bytes at most.
     package static func inflate(
         _ bytes: [UInt8], _ format: DeflateFormat, atMost limit: Int
     ) throws(DeflateError) -> [UInt8] {
-        let inflater = Inflater(format)
-        var result: [UInt8] = []
-        var room = [UInt8](repeating: 0, count: 16 << 10)
-        var at = 0
-        while true {
-            let progress = try inflater.step(bytes, from: at, into: &room)
-            guard result.count + progress.produced <= limit else { throw .tooLarge(limit: limit) }
-            result += room[..<progress.produced]
-            at += progress.consumed
-            if progress.hasEnded { break }
-            if !progress.isFull, at == bytes.count { throw .truncated(bytes.count) }
-        }
-        guard at == bytes.count else { throw .trailing(bytes.count - at) }
-        return result
-    }
-
-    private func step(_ bytes: [UInt8], from at: Int, into room: inout [UInt8]) throws(DeflateError) -> DeflateProgress
-    {
-        let outcome: Result<DeflateProgress, DeflateError> = unsafe bytes.withUnsafeBytes { bytes in
-            unsafe room.withUnsafeMutableBytes { room in
-                do throws(DeflateError) {
-                    return .success(unsafe try inflate(RawSpan(_unsafeBytes: bytes[at...]), into: room))
-                } catch {
-                    return .failure(error)
-                }
-            }
-        }
-        return try outcome.get()
+        // Safe because bytes have no padding.
+        try Inflater(format).inflate(unsafe bytes.span.bytes, atMost: limit)
     }
 }
