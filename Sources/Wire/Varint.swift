@@ -10,6 +10,9 @@ enum Varint {
         case tooLarge
     }
 
+    /// Bytes that a number takes.
+    static func size(_ value: UInt64) -> Int { max(1, (64 - value.leadingZeroBitCount + 6) / 7) }
+
     static func append(_ value: UInt64, to bytes: inout [UInt8]) {
         var rest = value
         while rest > 0x7f {

@@ -1,0 +1,80 @@
+/// What a message says in front of its body, on its way out.
+package enum PomeloMessageHead: Equatable, Sendable {
+    /// A route as it is written: by its text, or by its code in the dictionary.
+    package enum Route: Equatable, Sendable {
+        case text(String)
+        case code(UInt16)
+    }
+
+    case request(id: UInt64, Route)
+    case notify(Route)
+    case response(id: UInt64, isError: Bool = false)
+    case push(Route)
+
+    /// Appends the heads of the packet and of the message, for a body of so many bytes. The body follows there, or is
+    /// written to the link from where it is. When this throws, nothing was appended.
+    package func append(
+        to bytes: inout [UInt8], body count: Int, isCompressed: Bool = false
+    ) throws(PomeloError) {
+        let (id, route) = (id, route)
+        let ownCount = 1 + (id.map(Varint.size) ?? 0) + (try route?.size ?? 0)
+        let head = try PomeloPacket.head(.data, body: ownCount + count)
+        for index in head.indices { bytes.append(head[index]) }
+        bytes.append(flag | (isCompressed ? PomeloMessage.Flag.compressed : 0))
+        if let id { Varint.append(id, to: &bytes) }
+        switch route {
+        case .text(let text)?:
+            bytes.append(UInt8(text.utf8.count))
+            bytes.append(contentsOf: text.utf8)
+        case .code(let code)?:
+            bytes.append(UInt8(code >> 8))
+            bytes.append(UInt8(code & 0xff))
+        case nil: break
+        }
+    }
+
+    private var kind: PomeloMessage.Kind {
+        switch self {
+        case .request: .request
+        case .notify: .notify
+        case .response: .response
+        case .push: .push
+        }
+    }
+
+    private var id: UInt64? {
+        switch self {
+        case .request(let id, _), .response(let id, _): id
+        case .notify, .push: nil
+        }
+    }
+
+    private var route: Route? {
+        switch self {
+        case .request(_, let route), .notify(let route), .push(let route): route
+        case .response: nil
+        }
+    }
+
+    private var flag: UInt8 {
+        var flag = kind.rawValue << 1
+        if case .code? = route { flag |= PomeloMessage.Flag.routeCode }
+        if case .response(_, isError: true) = self { flag |= PomeloMessage.Flag.error }
+        return flag
+    }
+}
+
+extension PomeloMessageHead.Route {
+    /// Bytes that it takes, its own length included.
+    fileprivate var size: Int {
+        get throws(PomeloError) {
+            switch self {
+            case .code: return 2
+            case .text(let text):
+                let count = text.utf8.count
+                guard count <= 255 else { throw .routeTooLong(bytes: count) }
+                return 1 + count
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+/// Where one packet is among the bytes that it was read from: a type, a big-endian length of three bytes, a body.
+package struct PomeloPacket: Equatable, Sendable {
+    /// In the protocol's words.
+    package enum Kind: UInt8, Sendable, CaseIterable {
+        case handshake = 1
+        case handshakeAck
+        case heartbeat
+        case data
+        case kick
+    }
+
+    package let kind: Kind
+    package let start: Int
+    package let body: Range<Int>
+
+    package var end: Int { body.upperBound }
+
+    /// Bytes in front of a body.
+    package static let headSize = 4
+    /// What three bytes can say. The reference takes one more for sending, and writes its length as zero.
+    package static let mostBodyBytes = 0xff_ffff
+}
+
+/// Finds packets among bytes.
+package struct PomeloPacketCodec: Sendable {
+    /// Most bytes of a body that are accepted.
+    package let maxBodySize: Int
+
+    package init(maxBodySize: Int) {
+        precondition(
+            (0...PomeloPacket.mostBodyBytes).contains(maxBodySize),
+            "a body of up to \(PomeloPacket.mostBodyBytes) bytes")
+        self.maxBodySize = maxBodySize
+    }
+
+    /// The whole packet that begins at `offset`, or nil until more bytes have arrived. What is wrong with a head is
+    /// said as soon as it can be known.
+    package func packet(in bytes: RawSpan, at offset: Int) throws(PomeloError) -> PomeloPacket? {
+        let count = bytes.byteCount - offset
+        guard count > 0 else { return nil }
+        let type = bytes.byte(offset)
+        guard let kind = PomeloPacket.Kind(rawValue: type) else { throw .unknownPacketType(type) }
+        guard count >= PomeloPacket.headSize else { return nil }
+        let length = (1...3).reduce(0) { $0 << 8 | Int(bytes.byte(offset + $1)) }
+        guard length <= maxBodySize else { throw .packetTooLarge(bytes: length, limit: maxBodySize) }
+        guard count >= PomeloPacket.headSize + length else { return nil }
+        let start = offset + PomeloPacket.headSize
+        return PomeloPacket(kind: kind, start: offset, body: start..<start + length)
+    }
+
+    /// The packet that is all of a message: on links that keep messages (WebSocket) each holds exactly one.
+    package func packet(of message: RawSpan) throws(PomeloError) -> PomeloPacket {
+        guard let packet = try packet(in: message, at: 0), packet.end == message.byteCount else {
+            throw .notOnePacket(bytes: message.byteCount)
+        }
+        return packet
+    }
+}
+
+extension PomeloPacket {
+    /// What stands in front of a body of so many bytes.
+    package static func head(_ kind: Kind, body count: Int) throws(PomeloError) -> InlineArray<4, UInt8> {
+        guard count <= mostBodyBytes else { throw .packetTooLarge(bytes: count, limit: mostBodyBytes) }
+        return head(kind, count)
+    }
+
+    /// A packet without a body: ack, heartbeat and kick have none.
+    package static func bare(_ kind: Kind) -> InlineArray<4, UInt8> { head(kind, 0) }
+
+    private static func head(_ kind: Kind, _ count: Int) -> InlineArray<4, UInt8> {
+        [
+            kind.rawValue, UInt8(truncatingIfNeeded: count >> 16), UInt8(truncatingIfNeeded: count >> 8),
+            UInt8(truncatingIfNeeded: count),
+        ]
+    }
+
+    /// A whole packet.
+    package static func bytes(_ kind: Kind, _ body: [UInt8]) throws(PomeloError) -> [UInt8] {
+        let head = try head(kind, body: body.count)
+        return head.indices.map { head[$0] } + body
+    }
+}
