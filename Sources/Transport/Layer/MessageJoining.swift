@@ -22,9 +22,12 @@ private final class JoiningDriver: LayerDriver {
     private static let largest = 64 << 10
 
     override func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int {
-        guard let carrier else { return 0 }
+        carrier.map { send(bytes, over: $0, evenIfFull: false) } ?? 0
+    }
+
+    private func send(_ bytes: RawSpan, over carrier: Link, evenIfFull: Bool) -> Int {
         var sent = 0
-        while sent < bytes.byteCount, !carrier.isFull, carrier.state != .closed {
+        while sent < bytes.byteCount, evenIfFull || !carrier.isFull, carrier.state != .closed {
             let count = min(bytes.byteCount - sent, Self.largest)
             carrier.write(bytes.extracting(sent..<sent + count))
             sent += count
@@ -38,6 +41,6 @@ private final class JoiningDriver: LayerDriver {
     }
 
     override func sayGoodbye(_ reason: CloseReason, rest: RawSpan, over carrier: Link) {
-        if reason.sendsTheRest { _ = send(rest, endOfMessage: true, for: carrier) }
+        if reason.sendsTheRest { _ = send(rest, over: carrier, evenIfFull: true) }
     }
 }

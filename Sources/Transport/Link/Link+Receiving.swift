@@ -27,8 +27,10 @@ extension Link {
             unreadPieces.append(
                 MessagePiece(count: bytes.byteCount, endsMessage: endOfMessage, kind: incomingKind))
         }
-        keep(bytes)
+        append(bytes)
+        // Counted when the handler has taken what it can: together with what has waited, much may be whole now.
         if isReading { redeliver() }
+        if state == .open { checkUnread() }
     }
 
     /// `count` bytes are in the loop's inbound buffer. A short rest of earlier ones is put in front of them.
@@ -90,11 +92,15 @@ extension Link {
     }
 
     func keep(_ bytes: RawSpan) {
+        append(bytes)
+        checkUnread()
+    }
+
+    private func append(_ bytes: RawSpan) {
         // Changed as a copy: a change in place would cost every reader of `unread` a run-time check.
         var queue = unread
         queue.append(bytes, pool: loop.pool)
         unread = queue
-        checkUnread()
     }
 
     /// A reading link waits for more of a piece, which has a limit. A paused one keeps what its driver had in hand;
@@ -193,9 +199,15 @@ extension Link {
         precondition(feeder.loop === loop, "only a link of the same loop can be held back")
         guard isFull, heldBack.last != feeder.id else { return }
         heldBack.append(feeder.id)
+        // Those who come, wait and leave must not be remembered for ever. Who is left is asked now and then.
+        let count = heldBack.count
+        if count >= Self.letGoBatch, count & (count - 1) == 0 { heldBack.removeAll { loop.link($0) == nil } }
         feeder.holds += 1
         feeder.readingChanged()
     }
+
+    /// How many wait for this link, those included that have ended meanwhile.
+    public var heldBackCount: Int { heldBack.count }
 
     static let letGoBatch = 64
 

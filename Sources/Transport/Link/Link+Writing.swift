@@ -119,8 +119,9 @@ extension Link {
     }
 
     func queueIsHigh() {
-        if slot.payload.sendsNow {
-            sendBytes(on: loop)
+        // A connection that was not asked to take anything yet is not slow: what one turn writes may be much.
+        if slot.payload.sendsNow || maySendNow && (queued > limits.most || slot.payload.hasManyWrites) {
+            sendQueue()
             guard state == .open else { return }
         }
         let (messages, most) = (waitingMessages, mostMessages)
@@ -130,6 +131,10 @@ extension Link {
         }
         // A message that has not ended cannot leave: whoever writes it must be let, up to the limit.
         if queued - (parts?.unended ?? 0) > limits.high || messages > most / 2 { slot.payload.flags.insert(.full) }
+    }
+
+    private var maySendNow: Bool {
+        state == .open && !keepsMessages && !flags.contains(.sending) && !slot.payload.flags.contains(.blocked)
     }
 
     private var mostMessages: Int { parts == nil ? limits.messages : min(limits.messages, PartQueue.most) }

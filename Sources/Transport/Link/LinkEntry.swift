@@ -71,7 +71,10 @@ struct LinkEntry: BitwiseCopyable {
     }
 
     @inline(__always)
-    var isHigh: Bool { queue.count > Int(mark) || writes > highWrites }
+    var isHigh: Bool { queue.count > Int(mark) || hasManyWrites }
+
+    @inline(__always)
+    var hasManyWrites: Bool { writes > highWrites }
 
     /// The driver took less than it was given; until it can go on, only the limits count.
     mutating func block(_ limits: QueueLimits) {

@@ -172,6 +172,8 @@ public final class Loop {
             if closingCount > 0 { tellClosed() }
             rounds += 1
         }
+        // What the last round has staged must not wait for somebody to wake this loop.
+        if wasBusy { for observer in observers { observer.turnEnds(on: self) } }
         if dirtyCount == 0 { links.recycle() }  // A slot in the list must not get another tenant.
         sources.recycle()
         if retiredCount > 0 {
