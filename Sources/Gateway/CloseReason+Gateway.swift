@@ -15,4 +15,9 @@ extension CloseReason {
     public static let pingTimeout = CloseReason("ping-timeout", sendsTheRest: false)
     /// The gateway ends, and has waited long enough.
     public static let drained = CloseReason("drained")
+
+    /// The gateway has ended it for a reason that an operator may ask for; peers come and go without one.
+    var isOurs: Bool {
+        ![.finished, .done, .reset, .drained, .shutdown].contains(self)
+    }
 }

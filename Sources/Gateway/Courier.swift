@@ -11,12 +11,14 @@ struct GatewayBatch: Sendable {
         /// A server takes no more for now, or takes again.
         case full(Place)
         case writable(Place)
-        /// So many bytes of the other direction's batches have been worked off.
-        case taken(Int)
+        /// So much of the other direction's batches has been worked off.
+        case taken(Load)
     }
     var frames: [UInt8] = []
     /// Each with the number of bytes in `frames` that come before it.
     var notes: [(offset: Int, note: Note)] = []
+    /// All of it but for what says how much was taken.
+    var load = Load()
     let sender: Int
 
     init(from sender: Int) { self.sender = sender }
@@ -28,33 +30,43 @@ final class Courier {
     private var staged: GatewayBatch
     private let mailbox: Mailbox<GatewayBatch>
     private let sender: Int
-    /// Bytes that the other loop has not worked off.
-    private var underWay = 0
-    private let window: Int
-    /// Peers whose next frame does not fit the window.
-    private var waiting: [LinkID] = []
+    private let window: Load
+    /// What the other loop has not worked off.
+    private var underWay = Load()
+    /// Peers that wait until it has.
+    private(set) var waiting = Feeders()
 
-    init(to mailbox: Mailbox<GatewayBatch>, from sender: Int, window: Int) {
+    init(to mailbox: Mailbox<GatewayBatch>, from sender: Int, window: Load) {
         (self.mailbox, self.sender, self.window) = (mailbox, sender, window)
         staged = GatewayBatch(from: sender)
     }
 
-    /// False when the other loop is too far behind; the feeder is to wait then.
-    func offer(_ frame: RawSpan) -> Bool {
-        if underWay >= window { return false }
-        unsafe frame.withUnsafeBytes { unsafe staged.frames.append(contentsOf: $0) }
-        underWay += frame.byteCount
-        return true
+    /// The other loop is too far behind to be sent so many bytes: whoever feeds it is to wait.
+    @inline(__always)
+    func isFull(for count: Int = 0) -> Bool {
+        underWay.pieces >= window.pieces || underWay.bytes > 0 && underWay.bytes + count > window.bytes
     }
 
-    func add(_ note: GatewayBatch.Note) { staged.notes.append((staged.frames.count, note)) }
+    func add(_ frame: RawSpan) {
+        unsafe frame.withUnsafeBytes { unsafe staged.frames.append(contentsOf: $0) }
+        staged.load.add(frame.byteCount)
+        underWay.add(frame.byteCount)
+    }
 
-    func waits(_ feeder: LinkID) { waiting.append(feeder) }
+    func add(_ note: GatewayBatch.Note) {
+        staged.notes.append((staged.frames.count, note))
+        if case .taken = note { return }  // Answers to answers would never end.
+        staged.load.add(0)
+        underWay.add(0)
+    }
+
+    func waits(_ feeder: LinkID, on loop: Loop) { waiting.append(feeder, on: loop) }
 
     /// The feeders that may go on, now that the other loop has worked off so much.
-    func taken(_ count: Int) -> [LinkID] {
-        underWay -= count
-        return underWay <= window / 2 ? exchange(&waiting, with: []) : []
+    func taken(_ load: Load) -> [LinkID] {
+        underWay -= load
+        let isLow = underWay.bytes <= window.bytes / 2 && underWay.pieces <= window.pieces / 2
+        return isLow ? waiting.takeAll() : []
     }
 
     func handOver() {
@@ -62,4 +74,36 @@ final class Courier {
         // A loop that has ended takes nothing; whoever lives there is gone.
         mailbox.post(exchange(&staged, with: GatewayBatch(from: sender)))
     }
+}
+
+/// What is on its way to a loop: bytes of frames, and how many frames and notes.
+struct Load: Sendable, Equatable {
+    var bytes = 0
+    var pieces = 0
+
+    @inline(__always)
+    mutating func add(_ count: Int) {
+        bytes += count
+        pieces += 1
+    }
+
+    static func -= (sum: inout Load, other: Load) {
+        sum.bytes -= other.bytes
+        sum.pieces -= other.pieces
+    }
+}
+
+/// Peers that wait for something.
+struct Feeders {
+    private var links: [LinkID] = []
+
+    var count: Int { links.count }
+
+    mutating func append(_ feeder: LinkID, on loop: Loop) {
+        links.append(feeder)
+        // Those who come, wait and leave must not be remembered for ever. Who is left is asked now and then.
+        if count >= 64, count & (count - 1) == 0 { links.removeAll { loop.link($0) == nil } }
+    }
+
+    mutating func takeAll() -> [LinkID] { exchange(&links, with: []) }
 }

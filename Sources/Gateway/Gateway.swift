@@ -18,10 +18,15 @@ public final class Gateway: Sendable {
         await self.init(on: loops.loops, settings)
     }
 
-    public init(on loops: [EventLoop], _ settings: GatewaySettings = GatewaySettings()) async {
+    public convenience init(on loops: [EventLoop], _ settings: GatewaySettings = GatewaySettings()) async {
+        await self.init(on: loops, settings, GatewayDirectory())
+    }
+
+    init(on loops: [EventLoop], _ settings: GatewaySettings, _ directory: GatewayDirectory) async {
         precondition(loops.indices.elementsEqual(loops.map(\.index)), "loops are counted from zero")
+        precondition(!loops.isEmpty, "a gateway needs a loop")
+        precondition(GatewaySettings.packetSizes ~= settings.maxPacketSize, "a packet size that cannot be")
         precondition(loops.count <= Int(UInt8.max), "more than \(UInt8.max) loops")
-        let directory = GatewayDirectory()
         var shards: [LoopBound<GatewayShard>] = []
         var mailboxes: [Mailbox<GatewayBatch>] = []
         for loop in loops {
@@ -40,22 +45,55 @@ public final class Gateway: Sendable {
     ) async throws(ListenError) -> Listening {
         var ports: [LoopBound<GatewayIntake>] = []
         for shard in shards { ports.append(await shard.map { _, shard in GatewayIntake(side, dialect, of: shard) }) }
-        return try await acceptor.open(into: ports)
+        let intakes = ports
+        do throws(ListenError) {
+            let listening = try await acceptor.open(into: intakes)
+            return Listening(address: listening.address) {
+                await listening.stop()
+                for intake in intakes { await intake.release() }
+            }
+        } catch {
+            for intake in intakes { await intake.release() }
+            throw error
+        }
     }
 
     /// Refuses new dials and waits until no virtual connection is left, or until the time is over; then closes all
     /// peers. Stop the ports before. Returns how many virtual connections were cut off.
     @discardableResult
     public func drain(within limit: Duration) async -> Int {
-        directory.drain()
-        let clock = ContinuousClock()
-        let end = clock.now + limit
-        while directory.connectionCount > 0, clock.now < end {
-            do { try await clock.sleep(for: .milliseconds(20)) } catch { break }
+        let (isOver, waiter) = AsyncStream.makeStream(of: Never.self)
+        await shards.first?.run { loop, shard in
+            shard.directory.drain()
+            DrainWatch(shard.directory, until: loop.now + limit, waiter).timerFired(0, on: loop)
         }
+        for await _ in isOver {}
         let rest = directory.connectionCount
         for shard in shards { await shard.run { _, shard in shard.closeAll(.drained) } }
         return rest
+    }
+}
+
+/// Tells when no virtual connection is left, or the time is over.
+private final class DrainWatch: TimerTarget {
+    private let directory: GatewayDirectory
+    private let end: Moment
+    private let waiter: AsyncStream<Never>.Continuation
+    private var due: Moment
+
+    init(_ directory: GatewayDirectory, until end: Moment, _ waiter: AsyncStream<Never>.Continuation) {
+        (self.directory, self.end, self.waiter) = (directory, end, waiter)
+        due = end
+    }
+
+    private static let interval = Duration.milliseconds(20)
+
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        // A loop that ends calls its timers before they are due.
+        let loopEnds = due < end && loop.now < due
+        if directory.connectionCount == 0 || loop.now >= end || loopEnds { return waiter.finish() }
+        due = min(loop.now + Self.interval, end)
+        loop.after(due - loop.now, self)
     }
 }
 

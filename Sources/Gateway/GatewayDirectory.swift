@@ -9,6 +9,9 @@ final class GatewayDirectory: Sendable {
         /// Servers with one id, the newest last.
         var servers: [EndpointID: [Place]] = [:]
         var connections: Set<ConnectionID> = []
+        /// Of these, the ids that are no connection: opened and not dialled, or closed by the server and not yet on the
+        /// client's loop.
+        var idle: Set<ConnectionID> = []
         var lastClient: UInt32 = 0
         var lastConnection: UInt32
         var isDraining = false
@@ -17,6 +20,9 @@ final class GatewayDirectory: Sendable {
 
     /// The first connection gets the id behind `lastConnection`.
     init(lastConnection: UInt32 = 0) { state = Lock(State(lastConnection: lastConnection)) }
+
+    /// How many things it remembers of peers: none when all have left.
+    var memories: Int { state.withLock { $0.clients.count + $0.servers.count + $0.connections.count + $0.idle.count } }
 
     // MARK: Peers
 
@@ -60,24 +66,47 @@ final class GatewayDirectory: Sendable {
         }
     }
 
+    var isDraining: Bool { state.withLock { $0.isDraining } }
     func drain() { state.withLock { $0.isDraining = true } }
 
     // MARK: Virtual connections
 
-    /// The next id that nobody uses. When the numbers have gone round, those in use are passed over.
-    func newConnection() -> ConnectionID {
+    /// The next id that nobody uses. When the numbers have gone round, those in use are passed over. An idle one is no
+    /// connection until it is dialled.
+    func newConnection(isIdle: Bool = false) -> ConnectionID {
         state.withLock { state in
             repeat {
                 state.lastConnection &+= 1
             } while state.lastConnection == 0
                 || !state.connections.insert(ConnectionID(rawValue: state.lastConnection)).inserted
-            return ConnectionID(rawValue: state.lastConnection)
+            let id = ConnectionID(rawValue: state.lastConnection)
+            if isIdle { state.idle.insert(id) }
+            return id
         }
     }
 
-    func release(_ id: ConnectionID) { state.withLock { _ = $0.connections.remove(id) } }
+    /// An idle id has been dialled.
+    func use(_ id: ConnectionID) { state.withLock { _ = $0.idle.remove(id) } }
 
-    func isUsed(_ id: ConnectionID) -> Bool { state.withLock { $0.connections.contains(id) } }
+    /// The connection has ended, but the loop of its client has not heard of it and keeps the id.
+    func retire(_ id: ConnectionID) {
+        state.withLock { state in
+            if state.connections.contains(id) { state.idle.insert(id) }
+        }
+    }
 
-    var connectionCount: Int { state.withLock { $0.connections.count } }
+    /// The id may be given again.
+    func release(_ id: ConnectionID) {
+        state.withLock { state in
+            state.connections.remove(id)
+            state.idle.remove(id)
+        }
+    }
+
+    /// The id is that of a connection, on whatever loops its ends are.
+    func isConnection(_ id: ConnectionID) -> Bool {
+        state.withLock { $0.connections.contains(id) && !$0.idle.contains(id) }
+    }
+
+    var connectionCount: Int { state.withLock { $0.connections.count - $0.idle.count } }
 }

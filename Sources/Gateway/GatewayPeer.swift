@@ -2,7 +2,7 @@ import OmniwayTransport
 import OmniwayWire
 
 /// One physical connection of a client or of a server, on its loop.
-final class GatewayPeer: LinkHandler {
+final class GatewayPeer: GatewayHandler {
     let side: GatewaySide
     let id: EndpointID
     let codec: GatewayCodec
@@ -19,8 +19,6 @@ final class GatewayPeer: LinkHandler {
     /// What it has sent, and what ended virtual connections have brought it.
     var sent = Traffic()
     var received = Traffic()
-    /// What it feeds and may not: servers and loops that take no more.
-    private var holds = 0
 
     init(_ side: GatewaySide, _ id: EndpointID, _ codec: GatewayCodec, on link: Link, of shard: GatewayShard) {
         (self.side, self.id, self.codec, self.link, self.shard) = (side, id, codec, link, shard)
@@ -58,11 +56,11 @@ final class GatewayPeer: LinkHandler {
         return offset
     }
 
-    /// False when the link was closed.
+    /// False when the link was closed, or the command is to come again.
     private func obey(_ command: GatewayCommand) -> Bool {
         switch (codec.dialect, command) {
         case (.v1, .new): openID()
-        case (_, .dial(let remote, let id)): shard.dial(remote, as: id, by: self)
+        case (_, .dial(let remote, let id)): if !shard.dial(remote, as: id, by: self) { return false }
         case (_, .close(let id)): if !forget(id) { shard.hangUp(id, by: self) }
         case (.v1, .ping): quiet.pingAnswered()
         case (.v2, .ping): say(.ping)
@@ -81,7 +79,7 @@ final class GatewayPeer: LinkHandler {
 
     private func openID() {
         if opened.count == Self.mostOpened { shard.directory.release(opened.removeFirst()) }
-        let id = shard.directory.newConnection()
+        let id = shard.directory.newConnection(isIdle: true)
         opened.append(id)
         say(.open(id))
     }
@@ -96,19 +94,6 @@ final class GatewayPeer: LinkHandler {
         uses(id)
         shard.directory.release(id)
         return true
-    }
-
-    // MARK: Waiting
-
-    /// Reads no more until as many `letGo` have followed.
-    func hold() {
-        holds += 1
-        if holds == 1 { link.pauseReading() }
-    }
-
-    func letGo() {
-        holds -= 1
-        if holds == 0 { link.resumeReading() }
     }
 
     func writable(_ link: Link) { shard.isWritable(self) }

@@ -4,7 +4,7 @@ public import OmniwayTransport
 
 /// How a gateway treats its peers.
 public struct GatewaySettings: Sendable {
-    /// Most bytes behind the length of one packet.
+    /// Most bytes behind the length of one packet; see `packetSizes`.
     public var maxPacketSize = 512 << 10
     public var clients = GatewaySideSettings(idleLimit: .seconds(30), most: 1 << 20, mostMessages: 1000)
     public var servers = GatewaySideSettings(idleLimit: .seconds(30), most: 64 << 20, mostMessages: 100_000)
@@ -13,13 +13,16 @@ public struct GatewaySettings: Sendable {
 
     /// The keys of which a server must know one: two while the old is replaced by the new.
     public var keys: [Secret] = []
-    /// How long a server may take to say who it is.
+    /// How long a server may take to say who it is, and the admission hook to say yes or no.
     public var loginTimeout = Duration.seconds(5)
     public var duplicateServers = DuplicateServers.replace
     /// Asked before a client or a server takes part.
     public var admission: (any GatewayAdmission)?
 
     public init() {}
+
+    /// What `maxPacketSize` may be: the longest command must fit.
+    public static let packetSizes = 13...(QueueLimits.largest / 8)
 
     subscript(side: GatewaySide) -> GatewaySideSettings { side == .client ? clients : servers }
 
@@ -50,11 +53,16 @@ public struct GatewaySideSettings: Sendable {
 
     private static let mostForServer = 4 << 20
 
-    /// The limits of a peer's queue. Nobody waits for a client; its feeders go on until it is closed.
-    func queue(_ side: GatewaySide, maxPacketSize: Int) -> QueueLimits {
+    /// The limits of a peer's queue, which has room for a few packets at least. Nobody waits for a client; its feeders
+    /// go on until it is closed.
+    func queue(_ side: GatewaySide, maxPacketSize: Int, _ port: QueueLimits) -> QueueLimits {
+        let packet = min(maxPacketSize, QueueLimits.largest / 4 - 4) + 4
+        let most = min(max(most, (side == .client ? 2 : 4) * packet), QueueLimits.largest)
         let high = side == .client ? most : min(most / 4, Self.mostForServer)
-        var limits = QueueLimits(low: high / 4, high: high, most: most, unread: maxPacketSize + 4)
+        let unread = max(packet, GatewayLogin.answerSize)
+        var limits = QueueLimits(low: high / 4, high: high, most: most, unread: unread)
         if mostMessages > 0 { limits.messages = mostMessages }
+        limits.perTurn = port.perTurn
         return limits
     }
 }

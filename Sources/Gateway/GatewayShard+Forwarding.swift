@@ -34,8 +34,7 @@ extension GatewayShard {
         switch loop.offer(frame, to: server.link) {
         case .queued, .gone: return true  // Who has just left is followed by a close.
         case .full:
-            loop.link(server.link)?.holdBack(peer.link)
-            counters.heldBack.add(1)
+            hold(peer, for: server)
             return false
         }
     }
@@ -43,28 +42,48 @@ extension GatewayShard {
     /// To an end on another loop.
     private func send(_ frame: RawSpan, to place: Place, from peer: GatewayPeer) -> Bool {
         guard let courier = courier(to: place.loop) else { return true }
-        if !fullServers.isEmpty, fullServers[place] != nil {
-            fullServers[place]?.append(peer.place.link)
-        } else if courier.offer(frame) {
-            return true
-        } else {
-            courier.waits(peer.place.link)
+        if courier.isFull(for: frame.byteCount) || !fullServers.isEmpty && fullServers[place] != nil {
+            hold(peer, for: place)
+            return false
         }
-        peer.hold()
+        courier.add(frame)
+        return true
+    }
+
+    /// Whether one who feeds it must wait: a server takes no more, or its loop. Nobody waits for a client.
+    func isFull(_ place: Place, for peer: GatewayPeer) -> Bool {
+        guard place.loop == index else {
+            return courier(to: place.loop)?.isFull() == true || fullServers[place] != nil
+        }
+        return peer.side == .client && loop.link(place.link)?.isFull == true
+    }
+
+    /// The peer is read no more until whoever is there takes more.
+    func hold(_ peer: GatewayPeer, for place: Place) {
         counters.heldBack.add(1)
-        return false
+        peer.quiet.isHeld = true
+        if place.loop == index {
+            loop.link(place.link)?.holdBack(peer.link)
+            return
+        }
+        if fullServers[place] != nil {
+            fullServers[place]?.append(peer.place.link, on: loop)
+        } else {
+            courier(to: place.loop)?.waits(peer.place.link, on: loop)
+        }
+        peer.link.pauseReading()
     }
 
     private func letGo(_ feeders: [LinkID]) {
-        for feeder in feeders { (loop.link(feeder)?.handler as? GatewayPeer)?.letGo() }
+        for feeder in feeders { loop.link(feeder)?.resumeReading() }
     }
 
     /// The sender is told that there is no such connection any more; if it is somebody else's, it is closed.
     private func isUnknown(_ id: ConnectionID, to peer: GatewayPeer) -> Bool {
-        // The other loops' connections are not in this table. Ids of v1 that wait for their dial are nobody's yet.
-        if directory.isUsed(id), !peer.hasOpened(id) { return isForeign(id, to: peer) }
+        // The other loops' connections are not in this table.
+        if directory.isConnection(id) { return isForeign(id, to: peer) }
         peer.say(.close(id))
-        return true
+        return peer.link.state != .closed
     }
 
     private func isForeign(_ id: ConnectionID, to peer: GatewayPeer) -> Bool {
@@ -82,7 +101,7 @@ extension GatewayShard {
             take(note, from: UInt8(batch.sender))
         }
         deliver(batch.frames, offset..<batch.frames.count)
-        if !batch.frames.isEmpty { courier(to: UInt8(batch.sender))?.add(.taken(batch.frames.count)) }
+        if batch.load.pieces > 0 { courier(to: UInt8(batch.sender))?.add(.taken(batch.load)) }
     }
 
     private func take(_ note: GatewayBatch.Note, from sender: UInt8) {
@@ -90,9 +109,10 @@ extension GatewayShard {
         case .opened(let id, let client, let server, let remote, let dialler):
             opened(id, client, server, remote, dialler)
         case .closed(let id): close(id, isTold: true)
-        case .full(let server): if fullServers[server] == nil { fullServers[server] = [] }
-        case .writable(let server): letGo(fullServers.removeValue(forKey: server) ?? [])
-        case .taken(let count): letGo(courier(to: sender)?.taken(count) ?? [])
+        case .full(let server): if fullServers[server] == nil { fullServers[server] = Feeders() }
+        case .writable(let server):
+            if var feeders = fullServers.removeValue(forKey: server) { letGo(feeders.takeAll()) }
+        case .taken(let load): letGo(courier(to: sender)?.taken(load) ?? [])
         }
     }
 
@@ -120,14 +140,15 @@ extension GatewayShard {
         } else {
             table[position].fromClient.add(frame.byteCount)
             loop.write(frame, to: connection.serverLink)
-            if loop.link(connection.serverLink)?.isFull == true { isFull(connection.server) }
+            checkFull(connection.server)
         }
     }
 
     // MARK: Servers that feeders of other loops wait for
 
-    private func isFull(_ server: Place) {
-        guard fullHere.insert(server).inserted else { return }
+    /// A server of this loop was sent something by another: if it takes no more, the others are told.
+    func checkFull(_ server: Place) {
+        guard loop.link(server.link)?.isFull == true, fullHere.insert(server).inserted else { return }
         for courier in couriers { courier?.add(.full(server)) }
     }
 

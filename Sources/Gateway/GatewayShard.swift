@@ -2,6 +2,11 @@ import OmniwayTelemetry
 import OmniwayTransport
 import OmniwayWire
 
+/// A handler of a gateway's physical connection, in whatever state that is.
+protocol GatewayHandler: LinkHandler {
+    var shard: GatewayShard { get }
+}
+
 /// The part of a gateway on one loop: the virtual connections that have an end here.
 final class GatewayShard {
     let loop: Loop
@@ -17,7 +22,7 @@ final class GatewayShard {
     /// The ways to the other loops, by their index; there is none to this one.
     private(set) var couriers: [Courier?] = []
     /// Servers of other loops that take no more, and the clients here that wait for them.
-    var fullServers: [Place: [LinkID]] = [:]
+    var fullServers: [Place: Feeders] = [:]
     /// Servers of this loop of which the other loops have been told that they are full.
     var fullHere: Set<Place> = []
 
@@ -27,15 +32,18 @@ final class GatewayShard {
         counters = GatewayCounters(loop.meters)
         keys = settings.keys.isEmpty ? [[]] : settings.keys.map { Array($0.revealed.utf8) }
         codec = GatewayCodec(.v2, maxPacketSize: settings.maxPacketSize)
-        mailbox = loop.mailbox { _ in }
-        mailbox = loop.mailbox { [unowned self] in take($0) }
+        // What waits is bounded by the couriers' windows.
+        mailbox = loop.mailbox(limit: .max) { _ in }
+        mailbox = loop.mailbox(limit: .max) { [unowned self] in take($0) }
     }
 
     /// Called once, when all shards are there.
     func meet(_ others: [Mailbox<GatewayBatch>]) {
         guard others.count > 1 else { return }
         // What is under way to a full server must fit beyond its high mark.
-        let window = max(1 << 20, settings.servers.most / 2 / others.count)
+        let limits = settings.servers.queue(.server, maxPacketSize: settings.maxPacketSize, QueueLimits())
+        let window = Load(
+            bytes: limits.most / 2 / others.count, pieces: max(1, min(limits.messages / 3, 1 << 20) / others.count))
         couriers = others.enumerated().map { other, mailbox in
             other == loop.index ? nil : Courier(to: mailbox, from: loop.index, window: window)
         }
@@ -44,11 +52,24 @@ final class GatewayShard {
 
     func courier(to loop: UInt8) -> Courier? { couriers.indices.contains(Int(loop)) ? couriers[Int(loop)] : nil }
 
+    /// How many things it remembers of peers: none when all have left.
+    var memories: Int {
+        table.count + fullServers.count + fullHere.count + couriers.reduce(0) { $0 + ($1?.waiting.count ?? 0) }
+    }
+
+    /// Entries in lists of those who wait.
+    var waitingCount: Int {
+        var count = fullServers.values.reduce(0) { $0 + $1.count }
+        for courier in couriers { count += courier?.waiting.count ?? 0 }
+        loop.forEachLink { count += $0.heldBackCount }
+        return count
+    }
+
     // MARK: Peers
 
     /// A handler for a new connection of a port.
     func receive(_ link: Link, _ side: GatewaySide, _ dialect: GatewayDialect) -> (any LinkHandler)? {
-        link.limits = settings[side].queue(side, maxPacketSize: settings.maxPacketSize)
+        link.limits = settings[side].queue(side, maxPacketSize: settings.maxPacketSize, link.limits)
         counters.came(side)
         switch side {
         case .server: return ServerLogin(link, dialect, self)
@@ -78,6 +99,9 @@ final class GatewayShard {
             link.close(.duplicateServer.with("server \(id) is connected already"))
             return nil
         }
+        let level = side == .server ? LogLevel.info : .debug
+        Log.shared.log(
+            level, "gateway peer joined", ["side": side.rawValue, "id": "\(id)", "peer": "\(link.traits.peer)"])
         let peer = GatewayPeer(
             side, id, GatewayCodec(dialect, maxPacketSize: settings.maxPacketSize), on: link, of: self)
         link.handler = peer
@@ -85,14 +109,29 @@ final class GatewayShard {
     }
 
     func left(_ peer: GatewayPeer, _ reason: CloseReason) {
-        counters.ended(peer.side, reason)
+        ended(peer.link, peer.side, peer.id, reason)
         directory.remove(peer.side, peer.id, at: peer.place)
         for id in exchange(&peer.connections, with: []) { close(id) }
         isWritable(peer)
     }
 
+    /// A physical connection has ended, of whoever it was.
+    func ended(_ link: Link, _ side: GatewaySide, _ id: EndpointID?, _ reason: CloseReason) {
+        counters.ended(side, reason)
+        let isWorthKnowing = id == nil || side == .server || reason.isOurs
+        Log.shared.log(
+            isWorthKnowing ? .info : .debug, "gateway peer left",
+            [
+                "side": side.rawValue, "id": id.map { "\($0)" } ?? "none", "peer": "\(link.traits.peer)",
+                "reason": "\(reason)",
+            ])
+    }
+
+    /// Also those who have not said yet who they are.
     func closeAll(_ reason: CloseReason) {
-        forEachPeer { $0.link.close(reason) }
+        loop.forEachLink { link in
+            if let handler = link.handler as? any GatewayHandler, handler.shard === self { link.close(reason) }
+        }
     }
 
     /// In the order of their links.
@@ -112,12 +151,17 @@ final class GatewayShard {
 
     // MARK: Dialling
 
-    func dial(_ remote: EndpointID, as wanted: ConnectionID, by peer: GatewayPeer) {
+    /// False when the dialler must wait, and dial again then.
+    func dial(_ remote: EndpointID, as wanted: ConnectionID, by peer: GatewayPeer) -> Bool {
         guard let place = directory.find(peer.side.other, remote) else {
             return refuse(remote, wanted, peer, .unknown)
         }
         let isV1 = peer.codec.dialect == .v1
         if isV1, !peer.hasOpened(wanted) { return refuse(remote, wanted, peer, .notOpened) }
+        if isFull(place, for: peer) {
+            hold(peer, for: place)
+            return false
+        }
         // As the originals do, a dial that is refused from here on has used up an id.
         let id = isV1 ? wanted : directory.newConnection()
         let most = settings.connectionsPerClient
@@ -128,7 +172,10 @@ final class GatewayShard {
             if !isV1 { directory.release(id) }
             return refuse(remote, wanted, peer, isTooMany ? .tooMany : .left)
         }
-        if isV1 { peer.uses(id) }
+        if isV1 {
+            peer.uses(id)
+            directory.use(id)
+        }
 
         let (client, server) = peer.side == .client ? (peer.place, place) : (place, peer.place)
         insert(VirtualConnection(id, client: client, server: server), peer, other)
@@ -140,13 +187,15 @@ final class GatewayShard {
             courier(to: place.loop)?.add(
                 .opened(id, client: client, server: server, remote: peer.id, dialledBy: peer.side))
         }
+        return true
     }
 
     private func refuse(
         _ remote: EndpointID, _ id: ConnectionID, _ peer: GatewayPeer, _ refusal: GatewayCounters.Refusal
-    ) {
+    ) -> Bool {
         counters.refused(peer.side, refusal)
         peer.say(.refuse(remote, as: id))
+        return true
     }
 
     /// A peer of another loop has dialled one of this.
@@ -156,10 +205,12 @@ final class GatewayShard {
         let far = dialler == .client ? client : server
         guard let peer = peer(at: dialler == .client ? server : client) else {
             courier(to: far.loop)?.add(.closed(id))
+            if client.loop == index { directory.release(id) }
             return
         }
         insert(VirtualConnection(id, client: client, server: server), peer, nil)
         peer.say(.connect(id, remote))
+        if peer.side == .server { checkFull(server) }
     }
 
     private func insert(_ connection: VirtualConnection, _ one: GatewayPeer, _ other: GatewayPeer?) {
@@ -191,6 +242,8 @@ final class GatewayShard {
         if connection.client.loop == index {
             counters.connections.add(-1)
             directory.release(id)
+        } else if !isTold {
+            directory.retire(id)
         }
         for place in [connection.client, connection.server] {
             if let peer = peer(at: place) {

@@ -10,6 +10,8 @@ final class QuietWatch: TimerTarget {
     private var lastHeard: Moment
     private var timer: TimerID?
     private var owesPing = false
+    /// It was not read since the timer was set, because somebody whom it feeds took no more.
+    var isHeld = false
 
     init(_ dialect: GatewayDialect, _ settings: GatewaySideSettings, _ link: Link) {
         self.dialect = dialect
@@ -44,9 +46,15 @@ final class QuietWatch: TimerTarget {
     private func wait(_ time: Duration) { timer = link.loop.after(time, self) }
 
     func timerFired(_ token: UInt64, on loop: Loop) {
+        // Whoever is not read cannot be heard. It is again when it is let go: at the end of that turn.
+        // For a stream that waits for a connection snet has a limit.
+        let isAway = link.snet?.isConnected == false
+        if isHeld || isAway {
+            isHeld = isHeld && !link.isReading
+            if isAway { lastHeard = loop.now }
+            return wait(isHeld || isAway || owesPing ? limit : .zero)
+        }
         if owesPing { return link.close(.pingTimeout.with("no answer to a ping within \(limit)")) }
-        // Whoever is not read cannot be heard, and for a stream that waits for a connection snet has a limit.
-        if !link.isReading || link.snet?.isConnected == false { lastHeard = loop.now }
         let rest = limit - (loop.now - lastHeard)
         if rest > .zero { return wait(rest) }
         switch dialect {

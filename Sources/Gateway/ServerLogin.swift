@@ -2,8 +2,8 @@ import OmniwayTransport
 import OmniwayWire
 
 /// A new connection on a server port, until the server has said who it is and that it knows the key.
-final class ServerLogin: LinkHandler, TimerTarget {
-    private let shard: GatewayShard
+final class ServerLogin: GatewayHandler, TimerTarget {
+    let shard: GatewayShard
     private let dialect: GatewayDialect
     private let link: Link
     private var challenge: [UInt8] = []
@@ -42,6 +42,6 @@ final class ServerLogin: LinkHandler, TimerTarget {
 
     func closed(_ link: Link, _ reason: CloseReason) {
         stop()
-        shard.counters.ended(.server, reason)
+        shard.ended(link, .server, nil, reason)
     }
 }

@@ -68,6 +68,13 @@ extension Log {
         post(.error, event, fields)
     }
 
+    /// For events whose weight depends on what has happened.
+    public func log(
+        _ level: LogLevel, _ event: String, _ fields: @autoclosure () -> KeyValuePairs<String, String> = [:]
+    ) {
+        post(level, event, fields)
+    }
+
     private func post(_ level: LogLevel, _ event: String, _ fields: () -> KeyValuePairs<String, String>) {
         let queue = core.queue
         guard level.rawValue >= core.minimum.load(ordering: .relaxed) else { return }

@@ -1,8 +1,9 @@
-import OmniwayGateway
 import OmniwayTelemetry
 import OmniwayTesting
 import OmniwayTransport
 import OmniwayWire
+
+@testable import OmniwayGateway
 
 /// A gateway on virtual time, and peers that speak to it in plain bytes. They come in turn on its loops.
 struct GatewayWorld {
@@ -10,21 +11,28 @@ struct GatewayWorld {
     let gateway: Gateway
     let clients = InProcess(queue: Self.queue)
     let servers = InProcess(queue: Self.queue)
-    private let dialects: (client: GatewayDialect, server: GatewayDialect)
+    let dialects: (client: GatewayDialect, server: GatewayDialect)
+
+    /// Thousands of peers come and go in tests.
+    private static let isQuiet: Bool = {
+        Log.shared.level = .warning
+        return true
+    }()
 
     /// Pipes hold as much as a gateway may want to queue.
     private static let queue = QueueLimits(low: 1 << 10, high: 64 << 10, most: 128 << 20, unread: 1 << 20)
 
     init(
-        loops: Int = 1, client: GatewayDialect = .v2, server: GatewayDialect = .v2,
-        _ change: (inout GatewaySettings) -> Void = { _ in }
+        loops: Int = 1, client: GatewayDialect = .v2, server: GatewayDialect = .v2, seed: UInt64 = 1,
+        lastConnection: UInt32 = 0, _ change: (inout GatewaySettings) -> Void = { _ in }
     ) async throws {
+        _ = Self.isQuiet
         var settings = GatewaySettings()
         settings.keys = [Secret("gateway-key")]
         change(&settings)
-        world = SimulatedWorld(loops: loops)
+        world = SimulatedWorld(loops: loops, seed: seed)
         dialects = (client, server)
-        gateway = await Gateway(on: world.loops, settings)
+        gateway = await Gateway(on: world.loops, settings, GatewayDirectory(lastConnection: lastConnection))
         try await gateway.listen(for: .client, on: clients, dialect: client)
         try await gateway.listen(for: .server, on: servers, dialect: server)
     }
@@ -37,6 +45,22 @@ struct GatewayWorld {
         let challenge = await server.read(8)
         await server.send(GatewayLogin.answer(to: challenge, key: Array(key.utf8), as: id))
         return server
+    }
+
+    /// A client with a connection to a server, which both have heard of.
+    func pair(_ id: EndpointID = 7) async -> (client: TestPeer, server: TestPeer) {
+        let server = await server(id)
+        let client = await client()
+        await client.send(.dial(id, as: 0))
+        _ = await (client.heard(), server.heard())
+        return (client, server)
+    }
+
+    /// How many things the gateway remembers: none when all have left.
+    func memories() async -> Int {
+        var sum = gateway.directory.memories
+        for shard in gateway.shards { sum += await shard.run { _, shard in shard.memories } }
+        return sum
     }
 
     /// The sum of a meter over all loops.
@@ -72,14 +96,21 @@ struct TestPeer {
     }
 
     func send(_ bytes: [UInt8]) async {
-        await recorder.run { _, recorder in recorder.link?.write(bytes) }
+        await write(bytes)
         world.settle()
     }
 
-    func send(_ command: GatewayCommand) async {
+    /// Sent when the world goes on: what several peers have written arrives at the same time.
+    func write(_ bytes: [UInt8]) async { await recorder.run { _, recorder in recorder.link?.write(bytes) } }
+    func write(_ command: GatewayCommand) async { await write(bytes(of: command)) }
+    func write(_ payload: String, on id: ConnectionID) async { await write(Self.frame(id, Array(payload.utf8))) }
+
+    func bytes(of command: GatewayCommand) -> [UInt8] {
         let bytes = codec.bytes(of: command)
-        await send(unsafe bytes.span.withUnsafeBytes { unsafe Array($0) })
+        return unsafe bytes.span.withUnsafeBytes { unsafe Array($0) }
     }
+
+    func send(_ command: GatewayCommand) async { await send(bytes(of: command)) }
 
     func send(_ payload: String, on id: ConnectionID) async { await send(Self.frame(id, Array(payload.utf8))) }
 
@@ -87,6 +118,16 @@ struct TestPeer {
         let header = GatewayCodec.header(of: id, payload: payload.count)
         return header.indices.map { header[$0] } + payload
     }
+
+    func pause() async { await recorder.run { _, recorder in recorder.link?.pauseReading() } }
+
+    func resume() async {
+        await recorder.run { _, recorder in recorder.link?.resumeReading() }
+        world.settle()
+    }
+
+    /// Leaves when the world goes on.
+    func leave() async { await recorder.run { _, recorder in recorder.link?.close(.done) } }
 
     func close() async {
         await recorder.run { _, recorder in recorder.link?.close(.done) }
@@ -121,6 +162,33 @@ struct TestPeer {
         guard let frame = await next() else { return nil }
         return unsafe frame.withUnsafeBytes { bytes in
             try? codec.command(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: bytes.dropFirst(8))))
+        }
+    }
+
+    enum Heard: Equatable {
+        case said(GatewayCommand)
+        case message(ConnectionID, String)
+    }
+
+    /// All frames that no one has looked at.
+    func heard() async -> [Heard] {
+        let all = await recorder.run { _, recorder in recorder.bytes }
+        return await inbox.run { [codec] _, inbox in
+            unsafe all.withUnsafeBytes { bytes in
+                let bytes = unsafe RawSpan(_unsafeBytes: bytes)
+                var heard: [Heard] = []
+                while let frame = try? codec.frame(in: bytes, at: inbox.taken) {
+                    inbox.taken = frame.end
+                    if frame.isCommand {
+                        guard let command = try? codec.command(bytes.extracting(frame.payload)) else { continue }
+                        heard.append(.said(command))
+                    } else {
+                        let text = String(decoding: all[frame.payload], as: UTF8.self)
+                        heard.append(.message(frame.connection, text))
+                    }
+                }
+                return heard
+            }
         }
     }
 

@@ -20,7 +20,9 @@ import Testing
 
     @Test(arguments: [1, 2])
     func `a client that does not read is closed at its limit, and its server is told`(_ loops: Int) async throws {
-        let gateway = try await GatewayWorld(loops: loops) { $0.clients.most = 300_000 }
+        let gateway = try await GatewayWorld(loops: loops) {
+            ($0.clients.most, $0.maxPacketSize) = (300_000, 70_000)
+        }
         let (client, server) = try await deafClient(gateway)
         var sent = 0
         while await gateway.meter("omniway_gateway_peers", ("side", "client")) > 0, sent < 100 {

@@ -21,7 +21,7 @@ extension GatewayCodec {
     /// The command in the payload of a frame. Bytes behind its arguments mean nothing.
     public func command(_ payload: RawSpan) throws(GatewayError) -> GatewayCommand {
         var reader = ByteReader(payload)
-        guard let type = reader.read(UInt8.self) else { throw .packetTooShort(length: 4) }
+        guard let type = reader.read(UInt8.self) else { throw .emptyCommand }
         let arguments = (reader.read(UInt32.self), reader.read(UInt32.self))
         func need(_ argument: UInt32?) throws(GatewayError) -> UInt32 {
             guard let argument else { throw .commandTooShort(type: type, length: payload.byteCount) }

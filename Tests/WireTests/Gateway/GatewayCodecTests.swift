@@ -106,9 +106,9 @@ private struct Recording: Sendable, CustomTestStringConvertible {
 
     @Test(
         arguments: [
-            (.v1, [], .packetTooShort(length: 4)), (.v1, [7], .unknownCommand(7)),
+            (.v1, [], .emptyCommand), (.v1, [7], .unknownCommand(7)),
             (.v1, [2, 1, 0, 0, 0, 9, 0, 0], .commandTooShort(type: 2, length: 8)),
-            (.v2, [], .packetTooShort(length: 4)), (.v2, [6, 1, 0, 0, 0], .unknownCommand(6)),
+            (.v2, [], .emptyCommand), (.v2, [6, 1, 0, 0, 0], .unknownCommand(6)),
             (.v2, [255], .unknownCommand(255)), (.v2, [0, 7, 0], .commandTooShort(type: 0, length: 3)),
             (.v2, [4], .commandTooShort(type: 4, length: 1)),
         ] as [(GatewayDialect, [UInt8], GatewayError)])
