@@ -65,9 +65,7 @@ let package = Package(
             "Command",
             [
                 "Omniway", "OmniwayCommand", "EchoExample", "WebExample", "CommandsExample", "GatewayExample",
-                "ChatExample", "BrowserSupport",
-                "OmniwayTransport",
-                "OmniwayTesting",
+                "ChatExample", "BrowserSupport", "OmniwayWire", "OmniwayTransport", "OmniwayTesting",
             ]),
         tests("Admin", ["OmniwayAdmin", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
         tests(

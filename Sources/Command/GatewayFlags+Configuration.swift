@@ -9,6 +9,7 @@ enum GatewayFlagError: Error, CustomStringConvertible {
     case identity
     case ring(Int)
     case poolChunks
+    case packetSize(Int)
 
     var description: String {
         switch self {
@@ -18,6 +19,9 @@ enum GatewayFlagError: Error, CustomStringConvertible {
         case .keyFile(let error): "--server-auth-key-file: \(error)"
         case .identity: "--tls-cert and --tls-key belong together; give both, or none"
         case .ring(let bytes): "a snet buffer of \(bytes) bytes is too much; write at most \(QueueLimits.largest)"
+        case .packetSize(let size):
+            "--max-packet \(size) is not between \(GatewaySettings.packetSizes.lowerBound) and "
+                + "\(GatewaySettings.packetSizes.upperBound) bytes"
         case .poolChunks: "--mem-pool-min-chunk is above --mem-pool-max-chunk; the smallest block cannot be larger"
         }
     }
@@ -32,6 +36,7 @@ extension GatewayNode.Configuration {
         reusesPorts = call[Flags.reusePort]
         loopLimits.pool = try Self.pool(call)
         gateway.maxPacketSize = call[Flags.maxPacket]
+        guard GatewaySettings.packetSizes ~= gateway.maxPacketSize else { throw .packetSize(gateway.maxPacketSize) }
         gateway.connectionsPerClient = call[Flags.maxConnections]
         gateway.keys = try Self.keys(call)
         gateway.loginTimeout = call[Flags.loginTimeout]

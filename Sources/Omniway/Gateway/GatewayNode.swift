@@ -103,7 +103,10 @@ public actor GatewayNode {
             } catch { throw .tls(error) }
         }
         if port.carrier == .ws || port.carrier == .wss {
-            acceptor = WebSocket(path: port.path, origins: configuration.origins).over(acceptor)
+            // A page may send a packet as one message.
+            let largest = max(1 << 20, configuration.gateway.maxPacketSize + GatewayCodec.headerSize)
+            acceptor = WebSocket(path: port.path, origins: configuration.origins, maxMessageSize: largest)
+                .over(acceptor)
             if side.snet != nil { acceptor = MessageJoining().over(acceptor) }
         }
         if let snet = side.snet { acceptor = snet.over(acceptor) }
