@@ -65,7 +65,8 @@ let package = Package(
             "Command",
             [
                 "Omniway", "OmniwayCommand", "EchoExample", "WebExample", "CommandsExample", "GatewayExample",
-                "ChatExample", "BrowserSupport", "OmniwayWire", "OmniwayTransport", "OmniwayTesting",
+                "ChatExample", "BrowserSupport", "OmniwayArguments", "OmniwayGateway", "OmniwayWire",
+                "OmniwayTransport", "OmniwayTesting",
             ]),
         tests("Admin", ["OmniwayAdmin", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
         tests(

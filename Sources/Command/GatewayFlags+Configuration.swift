@@ -8,6 +8,7 @@ enum GatewayFlagError: Error, CustomStringConvertible {
     case keyFile(String)
     case identity
     case ring(Int)
+    case limit(flag: String, Int, most: Int)
     case poolChunks
     case packetSize(Int)
 
@@ -18,6 +19,7 @@ enum GatewayFlagError: Error, CustomStringConvertible {
         case .admin(let text): "--admin-addr \(text) is not an address; write host:port, unix:path, or none"
         case .keyFile(let error): "--server-auth-key-file: \(error)"
         case .identity: "--tls-cert and --tls-key belong together; give both, or none"
+        case .limit(let flag, let bytes, let most): "--\(flag) of \(bytes) bytes is too much; write at most \(most)"
         case .ring(let bytes): "a snet buffer of \(bytes) bytes is too much; write at most \(QueueLimits.largest)"
         case .packetSize(let size):
             "--max-packet \(size) is not between \(GatewaySettings.packetSizes.lowerBound) and "
@@ -44,8 +46,8 @@ extension GatewayNode.Configuration {
         gateway.duplicateServers = call[Flags.duplicates]
         clients = try Self.side(Flags.client, call)
         servers = try Self.side(Flags.server, call)
-        gateway.clients = Self.settings(Flags.client, call)
-        gateway.servers = Self.settings(Flags.server, call)
+        gateway.clients = try Self.settings(Flags.client, "client-queue-bytes", call)
+        gateway.servers = try Self.settings(Flags.server, "server-queue-bytes", call)
         origins = call[Flags.origins].isEmpty ? nil : call[Flags.origins]
         let (certificate, key) = (call[Flags.certificate], call[Flags.certificateKey])
         guard certificate.isEmpty == key.isEmpty else { throw .identity }
@@ -56,12 +58,19 @@ extension GatewayNode.Configuration {
         }
     }
 
+    private static func size(_ flag: String, _ bytes: Int, most: Int) throws(GatewayFlagError) -> Int {
+        guard bytes <= most else { throw .limit(flag: flag, bytes, most: most) }
+        return bytes
+    }
+
     private static func pool(_ call: Invocation) throws(GatewayFlagError) -> PoolLimits {
         var pool = PoolLimits()
         pool.factor = call[GatewayFlags.poolFactor]
         pool.smallest = call[GatewayFlags.poolMinChunk]
         pool.largest = call[GatewayFlags.poolMaxChunk]
         pool.keptPerSize = call[GatewayFlags.poolPageSize]
+        // The originals' smallest block is smaller than ours, so their largest one may be below ours.
+        if !call.given(GatewayFlags.poolMinChunk) { pool.smallest = max(16, min(pool.smallest, pool.largest)) }
         guard pool.smallest <= pool.largest else { throw .poolChunks }
         return pool
     }
@@ -79,7 +88,6 @@ extension GatewayNode.Configuration {
         for address in call[flags.address] {
             do throws(GatewayPortError) { side.ports.append(try GatewayPort(address)) } catch { throw .port(error) }
         }
-        side.bufferSize = max(1, call[flags.bufferSize])
         side.limits = ConnectionLimits(perAddress: call[flags.perAddress])
         if call[flags.snet] { side.snet = try snet(flags, call) }
         return side
@@ -95,9 +103,14 @@ extension GatewayNode.Configuration {
             waitLimit: max(.milliseconds(1), call[flags.snetWaitTimeout]), handshakes: handshakes)
     }
 
-    private static func settings(_ flags: GatewaySideFlags, _ call: Invocation) -> GatewaySideSettings {
+    private static func settings(
+        _ flags: GatewaySideFlags, _ bytes: String, _ call: Invocation
+    ) throws(GatewayFlagError) -> GatewaySideSettings {
         var settings = GatewaySideSettings(
-            idleLimit: call[flags.idleTimeout], most: call[flags.queueBytes], mostMessages: call[flags.sendQueue])
+            idleLimit: call[flags.idleTimeout],
+            most: try size(bytes, call[flags.queueBytes], most: QueueLimits.largest),
+            mostMessages: call[flags.sendQueue])
+        settings.perTurn = max(1, call[flags.bufferSize])
         settings.pingInterval = call[flags.pingInterval]
         return settings
     }
@@ -107,8 +120,9 @@ extension GatewayNode.Configuration {
         guard !path.isEmpty else { return [Secret(call[GatewayFlags.key])] }
         do throws(SecretFileError) {
             let keys = try Secret.lines(of: path).prefix(2)
-            if !keys.isEmpty { return Array(keys) }
+            // An empty key would let everybody in.
+            if !keys.isEmpty, !keys.contains(where: \.revealed.isEmpty) { return Array(keys) }
         } catch { throw .keyFile("\(error)") }
-        throw .keyFile("\(path) is empty; write the key on its first line")
+        throw .keyFile("\(path) has no key on its first line, or an empty line below it; write one key on each line")
     }
 }

@@ -46,6 +46,8 @@ public struct GatewaySideSettings: Sendable {
     public var most: Int
     /// Most messages that wait for one peer whose connection takes no more; zero counts none.
     public var mostMessages: Int
+    /// Most bytes that one turn of a loop reads from a peer, so that others have their turn.
+    public var perTurn = 64 << 10
 
     public init(idleLimit: Duration, most: Int, mostMessages: Int) {
         (self.idleLimit, self.most, self.mostMessages) = (idleLimit, most, mostMessages)
@@ -55,14 +57,14 @@ public struct GatewaySideSettings: Sendable {
 
     /// The limits of a peer's queue, which has room for a few packets at least. Nobody waits for a client; its feeders
     /// go on until it is closed.
-    func queue(_ side: GatewaySide, maxPacketSize: Int, _ port: QueueLimits) -> QueueLimits {
+    func queue(_ side: GatewaySide, maxPacketSize: Int) -> QueueLimits {
         let packet = min(maxPacketSize, QueueLimits.largest / 4 - 4) + 4
         let most = min(max(most, (side == .client ? 2 : 4) * packet), QueueLimits.largest)
         let high = side == .client ? most : min(most / 4, Self.mostForServer)
         let unread = max(packet, GatewayLogin.answerSize)
         var limits = QueueLimits(low: high / 4, high: high, most: most, unread: unread)
         if mostMessages > 0 { limits.messages = mostMessages }
-        limits.perTurn = port.perTurn
+        limits.perTurn = perTurn
         return limits
     }
 }

@@ -41,7 +41,7 @@ final class GatewayShard {
     func meet(_ others: [Mailbox<GatewayBatch>]) {
         guard others.count > 1 else { return }
         // What is under way to a full server must fit beyond its high mark.
-        let limits = settings.servers.queue(.server, maxPacketSize: settings.maxPacketSize, QueueLimits())
+        let limits = settings.servers.queue(.server, maxPacketSize: settings.maxPacketSize)
         let window = Load(
             bytes: limits.most / 2 / others.count, pieces: max(1, min(limits.messages / 3, 1 << 20) / others.count))
         couriers = others.enumerated().map { other, mailbox in
@@ -69,7 +69,7 @@ final class GatewayShard {
 
     /// A handler for a new connection of a port.
     func receive(_ link: Link, _ side: GatewaySide, _ dialect: GatewayDialect) -> (any LinkHandler)? {
-        link.limits = settings[side].queue(side, maxPacketSize: settings.maxPacketSize, link.limits)
+        link.limits = settings[side].queue(side, maxPacketSize: settings.maxPacketSize)
         counters.came(side)
         switch side {
         case .server: return ServerLogin(link, dialect, self)

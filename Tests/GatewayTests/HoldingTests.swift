@@ -148,7 +148,7 @@ import Testing
     @Test func `limits beyond what a queue can hold are taken as the largest`() {
         var settings = GatewaySettings()
         settings.servers.most = .max
-        let limits = settings.servers.queue(.server, maxPacketSize: .max / 4, QueueLimits())
+        let limits = settings.servers.queue(.server, maxPacketSize: .max / 4)
         #expect(limits.most == QueueLimits.largest)
         #expect(limits.unread == QueueLimits.largest / 4)
     }

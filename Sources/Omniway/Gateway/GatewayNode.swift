@@ -22,8 +22,6 @@ public actor GatewayNode {
         public struct Side: Sendable {
             public var ports: [GatewayPort] = []
             public var dialect = GatewayDialect.v2
-            /// Most bytes that one turn reads from a connection.
-            public var bufferSize = 64 << 10
             public var limits = ConnectionLimits()
             /// Streams that survive their connections; nil for plain ones.
             public var snet: SnetServer?
@@ -92,10 +90,8 @@ public actor GatewayNode {
         for port: GatewayPort, _ side: Configuration.Side, _ configuration: Configuration
     ) throws(GatewayStartError) -> any Acceptor {
         guard let address = SocketAddress(resolving: port.address) else { throw .unknownHost(port.address) }
-        var queue = QueueLimits()
-        queue.perTurn = side.bufferSize
         var acceptor: any Acceptor = StreamAcceptor(
-            address, spread: configuration.reusesPorts ? .kernel : .dealt, queue: queue, limits: side.limits)
+            address, spread: configuration.reusesPorts ? .kernel : .dealt, limits: side.limits)
         if port.carrier == .tls || port.carrier == .wss {
             guard let identity = configuration.identity else { throw .noIdentity(port.address) }
             do throws(TLSError) {
