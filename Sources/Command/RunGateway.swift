@@ -27,29 +27,26 @@ enum RunGateway {
             Main.complain("omniway gateway: \(error)")
             return .usage
         }
-        let pid: PidFile
-        do throws(DaemonFileError) {
-            pid = try PidFile(files)
-        } catch {
-            Main.complain("omniway gateway: \(error)")
-            return .runtime
-        }
         let limit = call[GatewayFlags.drain]
         let commands = SignalCommands(files)
-        let starting = Task.detached { await start(configuration, pid, commands) }
+        // Nil until the ports are open: who cannot open them must not take the file of who has them.
+        let pid = Lock<PidFile?>(nil)
+        let starting = Task.detached { await start(configuration, files, pid, commands) }
         while true {
             switch signals.next() {
             case .command: commands.signalled()
             case .hangUp: Up.reopenLog()
             case .end:
-                pid.remove()
-                return .runtime
+                pid.withLock { pid -> Never in
+                    pid?.remove()
+                    Up.end(.runtime)
+                }
             case .drain(let signal):
                 Log.shared.notice("stopping", ["signal": signal])
                 Task.detached {
                     let cutOff = await starting.value.stop(within: limit)
                     if cutOff > 0 { Log.shared.warning("virtual connections cut off", ["count": "\(cutOff)"]) }
-                    pid.remove()
+                    pid.withLock { $0?.remove() }
                     Up.end(.success)
                 }
             }
@@ -57,10 +54,12 @@ enum RunGateway {
     }
 
     @concurrent private static func start(
-        _ configuration: GatewayNode.Configuration, _ pid: PidFile, _ commands: SignalCommands
+        _ configuration: GatewayNode.Configuration, _ files: DaemonFiles, _ pid: Lock<PidFile?>,
+        _ commands: SignalCommands
     ) async -> GatewayNode {
-        do throws(GatewayStartError) {
+        do {
             let node = try await GatewayNode(configuration)
+            try pid.withLock { $0 = try PidFile(files) }
             commands.registerLookups(of: node.loops, [node.inventory])
             // In the words of the original, which scripts look for: the port may have been chosen by the system.
             for port in node.ports {
@@ -70,13 +69,12 @@ enum RunGateway {
             return node
         } catch {
             Main.complain("omniway gateway: \(error)")
-            pid.remove()
             Up.end(.runtime)
         }
     }
 
     private static func warn(of configuration: GatewayNode.Configuration, _ node: GatewayNode) {
-        guard configuration.gateway.keys.allSatisfy(\.revealed.isEmpty) else { return }
+        guard configuration.gateway.keys.contains(where: \.revealed.isEmpty) else { return }
         for port in node.ports where port.side == .server && !port.address.isLoopback {
             Log.shared.warning(
                 "anybody can be a server",
