@@ -95,7 +95,7 @@ import Testing
             for server in [index, (index + 5) % 10] {
                 let id = EndpointID(rawValue: UInt32(server))
                 let connection = try await peers.dial(id, dialect: dialect, over: dialer)
-                let words = "\(index) to \(server)" + String(repeating: ".", count: 10_000)
+                let words = "\(index) to \(server)" + String(repeating: ".", count: 100_000)
                 #expect(try await connection.ask(words) == "echo \(words)", "\(index) to \(server)")
                 connection.close()
             }

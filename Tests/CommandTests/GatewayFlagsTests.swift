@@ -202,7 +202,7 @@ private struct NoCall: Error {}
 
     @Test(
         arguments: [
-            (["-MaxPacket", "2G"], "--max-packet of 2147483648 bytes is too much; write at most"),
+            (["-MaxPacket", "2G"], "--max-packet 2147483648 is not between"),
             (["-MaxPacket", "9223372036854775807"], "--max-packet"),
             (["--client-queue-bytes", "2G"], "--client-queue-bytes of"),
             (["--server-queue-bytes", "2G"], "--server-queue-bytes of"),

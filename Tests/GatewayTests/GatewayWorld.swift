@@ -13,12 +13,6 @@ struct GatewayWorld {
     let servers = InProcess(queue: Self.queue)
     let dialects: (client: GatewayDialect, server: GatewayDialect)
 
-    /// Thousands of peers come and go in tests.
-    private static let isQuiet: Bool = {
-        Log.shared.level = .warning
-        return true
-    }()
-
     /// Pipes hold as much as a gateway may want to queue.
     private static let queue = QueueLimits(low: 1 << 10, high: 64 << 10, most: 128 << 20, unread: 1 << 20)
 
@@ -26,7 +20,6 @@ struct GatewayWorld {
         loops: Int = 1, client: GatewayDialect = .v2, server: GatewayDialect = .v2, seed: UInt64 = 1,
         lastConnection: UInt32 = 0, _ change: (inout GatewaySettings) -> Void = { _ in }
     ) async throws {
-        _ = Self.isQuiet
         var settings = GatewaySettings()
         settings.keys = [Secret("gateway-key")]
         change(&settings)

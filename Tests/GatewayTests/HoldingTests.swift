@@ -153,22 +153,6 @@ import Testing
         #expect(limits.unread == QueueLimits.largest / 4)
     }
 
-    @Test func `the limits of a side leave alone how much a port reads at once`() async throws {
-        let transport = InProcess(
-            queue: {
-                var limits = QueueLimits(); limits.perTurn = 4321; return limits
-            }())
-        let gateway = try await GatewayWorld()
-        try await gateway.gateway.listen(for: .client, on: transport)
-        _ = await TestPeer(dials: transport, in: gateway.world, .v2)
-        let limits = await gateway.gateway.shards[0].run { _, shard in
-            var limits: [Int] = []
-            shard.forEachPeer { limits.append($0.link.limits.perTurn) }
-            return limits
-        }
-        #expect(limits == [4321])
-    }
-
     // MARK: Nothing stays
 
     private final class Watched {

@@ -69,12 +69,12 @@ private final class Visitor {
 }
 
 /// `omniway gateway` as a real process.
-private struct RunningGateway {
+private struct LiveGateway {
     let program: TestProgram
     /// In the order in which they were named, those of clients first.
     let ports: [UInt16]
 
-    static func start(_ arguments: String, ports count: Int) async throws -> RunningGateway {
+    static func start(_ arguments: String, ports count: Int) async throws -> LiveGateway {
         let omniway = BuiltProduct.path("omniway")
         let program = try await TestProgram(["sh", "-c", "exec \(omniway) gateway \(arguments)"]) {
             $0.hasPrefix("setup server listener at - ")
@@ -83,7 +83,7 @@ private struct RunningGateway {
             $0.split(separator: " ").last.flatMap { SocketAddress(String($0)) }?.port
         }
         try #require(ports.count == count)
-        return RunningGateway(program: program, ports: ports)
+        return LiveGateway(program: program, ports: ports)
     }
 }
 
@@ -95,7 +95,7 @@ private struct RunningGateway {
         let identity = try TLSIdentity.selfSigned("localhost")
         try folder.write("cert.pem", try identity.certificatePEM)
         try folder.write("key.pem", try identity.keyPEM)
-        let gateway = try await RunningGateway.start(
+        let gateway = try await LiveGateway.start(
             """
             --client-addr 127.0.0.1:0 --client-addr 'tcp://127.0.0.1:0?dialect=v1' --client-addr ws://127.0.0.1:0 \
             --client-addr tls://127.0.0.1:0 --tls-cert \(folder.file("cert.pem")) --tls-key \(folder.file("key.pem")) \
@@ -198,10 +198,10 @@ private struct RunningGateway {
         }
     }
 
-    @Test func `queues of any size are taken`() async throws {
-        let gateway = try await RunningGateway.start(
+    @Test func `queues of any size within the limits are taken`() async throws {
+        let gateway = try await LiveGateway.start(
             """
-            --client-addr 127.0.0.1:0 --server-addr 127.0.0.1:0 --server-queue-bytes 8G --client-queue-bytes 0 \
+            --client-addr 127.0.0.1:0 --server-addr 127.0.0.1:0 --server-queue-bytes 512M --client-queue-bytes 0 \
             --client-send-queue 0 --client-buffer-size 1
             """, ports: 2)
         let client = try Visitor(gateway.ports[0])
