@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import Omniway
 
 /// A room: what one says, all hear. It takes virtual connections, and listens nowhere.
@@ -17,14 +18,12 @@ final class Room: LinkIntake, LinkHandler {
 }
 
 /// The page, and the client in JavaScript that it loads.
-func pages(on loop: Loop, gateway: SocketAddress) -> HTTPServer {
+func pages(on loop: Loop) -> HTTPServer {
     let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
     var routes = HTTPRoutes()
     for (path, type) in [
         ("Examples/chat/index.html", "text/html"), ("Clients/javascript/omniway-gateway.js", "text/javascript"),
     ] { routes.get("/\(path)", Array(FileManager.default.contents(atPath: "/\(root)/\(path)") ?? Data()), type: type) }
-    let room = "/Examples/chat/index.html?server=7&gateway=ws://\(gateway)/gateway"
-    routes.get("/", Array("<meta http-equiv=refresh content='0; url=\(room)'>\n".utf8), type: "text/html")
     return HTTPServer(on: loop, routes: routes)
 }
 
@@ -44,9 +43,11 @@ func pages(on loop: Loop, gateway: SocketAddress) -> HTTPServer {
         _ = try await room.open(into: [await loop.own { loop in Room(on: loop) }])
         try await room.ready()
 
-        let site = await loop.own { [address = players.address] loop in pages(on: loop, gateway: address) }
+        let site = await loop.own { loop in pages(on: loop) }
         let listening = try await StreamAcceptor(.loopback()).open(into: [site])
-        Log.shared.notice("open in two windows", ["page": "http://\(listening.address)/"])
+        let query = "server=7&gateway=ws://\(players.address)/gateway"
+        print("Open this page in two windows:\nhttp://\(listening.address)/Examples/chat/index.html?\(query)")
+        fflush(nil)
         try await Task.sleep(for: .seconds(3600))  // Ctrl-C ends it earlier.
         await loop.shutdown()
     }

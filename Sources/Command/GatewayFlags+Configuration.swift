@@ -88,7 +88,8 @@ extension GatewayNode.Configuration {
         for address in call[flags.address] {
             do throws(GatewayPortError) { side.ports.append(try GatewayPort(address)) } catch { throw .port(error) }
         }
-        side.limits = ConnectionLimits(perAddress: call[flags.perAddress])
+        let perAddress = call[flags.perAddress]
+        side.limits = ConnectionLimits(perAddress: perAddress == 0 ? .max : perAddress)
         if call[flags.snet] { side.snet = try snet(flags, call) }
         return side
     }

@@ -125,8 +125,8 @@ struct GatewaySideFlags {
             "\(word)-ping-interval", .duration, default: standard.pingInterval, aliases: ["\(old)PingInterval"],
             help: "Ping a v1 \(word) that was silent for so long, and close it if it does not answer; 0 never does.")
         perAddress = Flag(
-            "\(word)-max-per-address", .integer(1...Int.max), default: Int.max, placeholder: "count",
-            help: "Most physical connections of \(word)s from one address.")
+            "\(word)-max-per-address", .integer(0...Int.max), default: 0, placeholder: "count",
+            help: "Most physical connections of \(word)s from one address; 0 sets no limit.")
         snet = Flag(
             "\(word)-snet", .boolean, default: false, aliases: ["\(old)SnetEnable"],
             help: "\(old)s come with snet: their streams survive connections that are cut.")

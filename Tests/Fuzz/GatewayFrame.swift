@@ -61,7 +61,7 @@ private struct Listener: Equatable {
     private mutating func check(_ command: GatewayCommand) {
         said.append("\(command)")
         #if PLANTED_BUG
-            if case .accept(let id, _) = command, id.rawValue == 0x6f6d { fatalError("planted") }
+            if case .accept(let id, _) = command, id.rawValue >> 24 == 0x6f { fatalError("planted") }
         #endif
         let written = codec.bytes(of: command)
         let frame = try? codec.frame(in: written.span, at: 0)
