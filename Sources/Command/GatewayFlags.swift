@@ -109,7 +109,7 @@ struct GatewaySideFlags {
         dialect = Flag(
             "\(word)-dialect", .string, default: "", placeholder: "v1|v2", help: "--dialect for \(word)s only.")
         bufferSize = Flag(
-            "\(word)-buffer-size", .size, default: 64 << 10, aliases: ["\(old)BufferSize"],
+            "\(word)-buffer-size", .size, default: 128 << 10, aliases: ["\(old)BufferSize"],
             help: "Most bytes that one turn reads from a \(word), so that others have their turn.")
         sendQueue = Flag(
             "\(word)-send-queue", .integer(0...Int(UInt32.max)), default: standard.mostMessages, placeholder: "count",

@@ -47,7 +47,7 @@ public struct GatewaySideSettings: Sendable {
     /// Most messages that wait for one peer whose connection takes no more; zero counts none.
     public var mostMessages: Int
     /// Most bytes that one turn of a loop reads from a peer, so that others have their turn.
-    public var perTurn = 64 << 10
+    public var perTurn = 128 << 10
 
     public init(idleLimit: Duration, most: Int, mostMessages: Int) {
         (self.idleLimit, self.most, self.mostMessages) = (idleLimit, most, mostMessages)
