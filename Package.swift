@@ -47,11 +47,13 @@ let package = Package(
         library("Arguments"),
         library("Transport", ["CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry"]),
         library("Gateway", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
+        library("App", ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Admin", ["CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         .target(
             name: "Omniway",
-            dependencies: ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway", "OmniwayAdmin"],
-            path: "Sources/Omniway", swiftSettings: strict),
+            dependencies: [
+                "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway", "OmniwayApp", "OmniwayAdmin",
+            ], path: "Sources/Omniway", swiftSettings: strict),
         .executableTarget(
             name: "OmniwayCommand", dependencies: ["Omniway", "OmniwayArguments"], path: "Sources/Command",
             swiftSettings: strict),
@@ -75,6 +77,12 @@ let package = Package(
                 "OmniwayGateway", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting",
                 "BrowserSupport",
             ]),
+        tests(
+            "App",
+            [
+                "OmniwayApp", "ConformanceServer", "Omniway", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport",
+                "OmniwayTelemetry", "OmniwayTesting",
+            ]),
         tests("Document", []),
         .testTarget(
             name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),
@@ -97,6 +105,8 @@ let package = Package(
         .executableTarget(
             name: "ChatExample", dependencies: ["Omniway"], path: "Examples/chat",
             exclude: ["README.md", "index.html"]),
+
+        .executableTarget(name: "ConformanceServer", dependencies: ["Omniway"], path: "Examples/conformance"),
 
         benchmark("RelayBenchmark", "relay"),
         benchmark("CycleBenchmark", "cycles", ["CSystem"]),

@@ -1,5 +1,6 @@
 // What an application imports as `Omniway`.
 @_exported public import OmniwayAdmin
+@_exported public import OmniwayApp
 @_exported public import OmniwayGateway
 @_exported public import OmniwayTelemetry
 @_exported public import OmniwayTransport

@@ -1,7 +1,7 @@
 extension RawSpan {
     /// The byte at an index, which is checked.
     @inline(__always)
-    func byte(_ index: Int) -> UInt8 {
+    package func byte(_ index: Int) -> UInt8 {
         unsafe unsafeLoad(fromByteOffset: index, as: UInt8.self)  // Safe because every byte is a UInt8.
     }
 
@@ -24,12 +24,12 @@ extension RawSpan {
     }
 
     /// Bytes as text; what is not UTF-8 becomes a replacement character.
-    func text(_ range: Range<Int>) -> String {
+    package func text(_ range: Range<Int>) -> String {
         unsafe extracting(range).withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
     }
 
     /// A copy of bytes.
-    func array(_ range: Range<Int>) -> [UInt8] {
+    package func array(_ range: Range<Int>) -> [UInt8] {
         unsafe extracting(range).withUnsafeBytes { unsafe Array($0) }
     }
 }

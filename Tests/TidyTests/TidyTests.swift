@@ -13,12 +13,16 @@ import Testing
             "Glibc", "Synchronization", "CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry",
         ],
         "Gateway": ["Synchronization", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"],
+        "App": [
+            "FoundationEssentials", "Synchronization", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport",
+            "OmniwayTelemetry",
+        ],
         "Admin": [
             "Glibc", "Synchronization", "CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry",
         ],
         "Omniway": [
             "Glibc", "FoundationEssentials", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway",
-            "OmniwayAdmin",
+            "OmniwayApp", "OmniwayAdmin",
         ],
         "Command": ["Glibc", "Omniway", "OmniwayArguments"],
         "Testing": ["Glibc", "Synchronization", "FoundationEssentials", "OmniwayTransport"],

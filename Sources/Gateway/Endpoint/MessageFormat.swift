@@ -1,3 +1,5 @@
+public import OmniwayWire
+
 /// How messages of an application become the bytes of one packet, and back. The gateway does not care.
 ///
 /// ```swift
@@ -26,12 +28,6 @@ public struct TextFormat: MessageFormat {
     public init() {}
     public func encode(_ message: String) -> [UInt8] { Array(message.utf8) }
     public func decode(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
-}
-
-/// A message that knows its own bytes, as those do that are generated from a protocol definition.
-public protocol SerializedMessage {
-    init(serializedBytes: [UInt8]) throws
-    func serializedBytes() throws -> [UInt8]
 }
 
 public struct SerializedFormat<Message: SerializedMessage>: MessageFormat {

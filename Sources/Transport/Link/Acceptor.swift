@@ -46,6 +46,7 @@ public enum ListenError: Error, Equatable, CustomStringConvertible {
     case notPermitted(SocketAddress)
     case addressUnavailable(SocketAddress)
     case system(SocketAddress, SystemError)
+    case unknownHost(String)
     case noLoops
 
     public var description: String {
@@ -57,6 +58,8 @@ public enum ListenError: Error, Equatable, CustomStringConvertible {
         case .addressUnavailable(let address):
             "cannot listen on \(address): this machine does not have that address; see `ip address` for those it has"
         case .system(let address, let error): "cannot listen on \(address): \(error)"
+        case .unknownHost(let address):
+            "cannot listen on \(address): no such host; write an address of this machine, or none before the colon"
         case .noLoops: "cannot listen without a loop; pass at least one intake"
         }
     }

@@ -65,6 +65,10 @@ public actor EventLoop {
         try body(loop, value(name))
     }
 
+    fileprivate func here<Value: AnyObject, R>(_ name: LoopBound<Value>, _ body: (Loop, Value) -> R) -> R {
+        body(loop, value(name))
+    }
+
     fileprivate func map<Value: AnyObject, Other: AnyObject, E: Error>(
         _ name: LoopBound<Value>, _ make: @Sendable (Loop, Value) throws(E) -> Other
     ) throws(E) -> LoopBound<Other> {
@@ -163,6 +167,11 @@ public struct LoopBound<Value: AnyObject>: Sendable {
 
     public func run<R: Sendable, E: Error>(_ body: @Sendable (Loop, Value) throws(E) -> R) async throws(E) -> R {
         try await home.with(self, body)
+    }
+
+    /// Calls `body` at once when the caller is on the object's loop; nil otherwise.
+    public func ifHere<R: Sendable>(_ body: @Sendable (Loop, Value) -> R) -> R? {
+        home.isCurrent ? home.assumeIsolated { $0.here(self, body) } : nil
     }
 
     /// Lets go of the object. No copy of this name may be used afterwards.

@@ -1,6 +1,6 @@
 import CSystem
 import Glibc
-import OmniwayCrypto
+package import OmniwayCrypto
 public import OmniwayTelemetry
 import Synchronization
 
@@ -13,6 +13,8 @@ public final class Loop {
     /// The time of this turn. It stands still while callbacks run.
     public var now: Moment { turnTime }
     private var turnTime: Moment
+    /// The time of this call, for those who measure how long something within a turn takes.
+    public var clockTime: Moment { clock.now }
     /// Randomness for whatever runs here; seeded when the loop is simulated.
     public var random: any RandomNumberGenerator
     public let meters: Meters
@@ -26,7 +28,7 @@ public final class Loop {
     let inbound = InboundBuffer()
     let counters: LoopCounters
     let nobody = Nobody()
-    private(set) lazy var deflatePool = DeflatePool()
+    package private(set) lazy var deflatePool = DeflatePool()
     let pipes: PipeHub
     let helperTickets = HelperTickets()
     private(set) lazy var helperMailbox = mailbox(of: HelperResult.self) { [helperTickets] in helperTickets.redeem($0) }

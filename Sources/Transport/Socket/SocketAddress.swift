@@ -74,6 +74,9 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// IPv6, and not IPv4 within it.
+    public var isIPv6: Bool { if case .ipv6 = host { true } else { false } }
+
     /// What limits per address count as one. Whoever has an IPv6 address has its whole /64, but for addresses that are
     /// good only on one link.
     var counted: SocketAddress {

@@ -1,0 +1,154 @@
+import OmniwayTelemetry
+public import OmniwayTransport
+import OmniwayWire
+
+/// An application server: clients connect, say who they are, and send messages to routes.
+///
+/// ```swift
+/// let app = App(type: "room")
+/// app.listen(.tcp(":3250"))
+/// app.on("room.join") { (join: Join, context: Context) async throws -> Joined in ... }
+/// try await app.run()
+/// ```
+///
+/// Everything is set before it starts; what is wrong with it is said then, all at once.
+public final class App: Sendable, HandlerTable {
+    /// What kind of server this is: the first part of its routes.
+    public let type: String
+    /// Which of them.
+    public let id: String
+    public let settings: AppSettings
+    public let serializer: any Serializer
+    public let groups = Groups()
+    private let state: Lock<State>
+
+    private enum State {
+        case building(AppBlueprint)
+        case starting
+        case running(AppServer)
+        case stopped
+    }
+
+    public init(
+        type: String, id: String? = nil, settings: AppSettings = AppSettings(),
+        serializer: any Serializer = JSONSerializer()
+    ) {
+        var random: any RandomNumberGenerator = SystemRandomNumberGenerator()
+        (self.type, self.id) = (type, id ?? RequestID.next(using: &random))
+        (self.settings, self.serializer) = (settings, serializer)
+        state = Lock(.building(AppBlueprint()))
+    }
+
+    // MARK: Before it starts
+
+    func change(_ body: (inout AppBlueprint) -> Void) {
+        let isBuilding = state.withLock { state in
+            guard case .building(var blueprint) = state else { return false }
+            state = .starting  // The blueprint has one owner while it is changed.
+            body(&blueprint)
+            state = .building(blueprint)
+            return true
+        }
+        precondition(isBuilding, "an app is set up before it starts; what changes later goes through its handlers")
+    }
+
+    /// Takes clients from any acceptor, and from several at once.
+    public func listen(_ acceptor: some Acceptor) { change { $0.acceptors.append(acceptor) } }
+
+    public func put(_ handler: Handler, at route: String) { change { $0.handlers.append((route, handler)) } }
+
+    /// Puts a service's handlers at `service.method`. The rule makes a route's part of a method's name.
+    public func add(
+        _ service: some Service, name: String? = nil, naming: @escaping @Sendable (String) -> String = { $0 }
+    ) {
+        change { $0.services.append(service) }
+        service.handlers(ServiceTable(app: self, service: name ?? service.name, naming: naming))
+    }
+
+    // MARK: Its life
+
+    /// Starts on loops that the caller ends after `stop`.
+    public func start(on loops: EventLoops) async throws { try await start(on: loops.loops) }
+
+    public func start(on loops: [EventLoop]) async throws {
+        precondition(!loops.isEmpty, "an app needs a loop")
+        let blueprint = state.withLock { state -> AppBlueprint? in
+            guard case .building(let blueprint) = state else { return nil }
+            state = .starting
+            return blueprint
+        }
+        guard let blueprint else { throw AppStartError.startedTwice }
+        do {
+            let plan = try AppPlan(blueprint, self)
+            let server = await AppServer(plan, self, on: loops)
+            state.withLock { $0 = .running(server) }
+            try await server.open(blueprint)
+        } catch {
+            state.withLock { $0 = .stopped }
+            throw error
+        }
+    }
+
+    /// Accepts no more, waits for messages under way (at most `settings.drainLimit`), closes all sessions and stops the
+    /// services. Returns how many messages were cut off.
+    @discardableResult
+    public func stop() async -> Int {
+        let server = state.withLock { state -> AppServer? in
+            guard case .running(let server) = state else { return nil }
+            state = .stopped
+            return server
+        }
+        return await server?.close() ?? 0
+    }
+
+    // MARK: While it runs
+
+    /// Nil before the start and after the end.
+    var server: AppServer? {
+        state.withLock { if case .running(let server) = $0 { server } else { nil } }
+    }
+
+    /// Where it listens, in the order in which that was said.
+    public var addresses: [SocketAddress] { server?.addresses ?? [] }
+
+    /// Sessions that are open.
+    public var sessionCount: Int { server?.directory.count ?? 0 }
+
+    /// Pushes to users wherever they are. Returns those who are not here.
+    @discardableResult
+    public func push<Value>(_ route: String, _ value: Value, to users: some Collection<String>) throws -> [String] {
+        let body = try serializer.body(of: value)
+        guard let server else { return Array(users) }
+        return try server.push(route, body, to: users)
+    }
+
+    /// Pushes to all who are in a group. Returns those who are not here.
+    @discardableResult
+    public func broadcast<Value>(_ route: String, _ value: Value, to group: String) throws -> [String] {
+        try push(route, value, to: try groups.members(of: group))
+    }
+
+    /// Tells users to leave. Returns those who are not here.
+    @discardableResult
+    public func kick(_ users: some Collection<String>) -> [String] {
+        guard let server else { return Array(users) }
+        return server.kick(users)
+    }
+
+    /// The session of a user; nil when there is none here.
+    public func player(_ user: String) -> Player? { server?.player(user) }
+}
+
+/// What keeps an app from starting.
+public enum AppStartError: Error, CustomStringConvertible {
+    case startedTwice
+    /// All that is wrong with what was set up.
+    case faults([String])
+
+    public var description: String {
+        switch self {
+        case .startedTwice: "an app starts once; make another one"
+        case .faults(let faults): "the app cannot start:\n  " + faults.joined(separator: "\n  ")
+        }
+    }
+}

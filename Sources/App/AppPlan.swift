@@ -1,0 +1,105 @@
+import OmniwayCrypto
+import OmniwayTransport
+import OmniwayWire
+
+/// What an app is told before it starts.
+struct AppBlueprint {
+    var acceptors: [any Acceptor] = []
+    var handlers: [(route: String, handler: Handler)] = []
+    var services: [any Service] = []
+    var pipeline = Pipeline()
+    var validators: [(name: String, check: @Sendable (Handshake) throws -> Void)] = []
+    var authentication: AppPlan.SessionHook?
+    var bindHooks: [AppPlan.BindHook] = []
+    var boundHooks: [AppPlan.BindHook] = []
+    var closeHooks: [@Sendable (Session, CloseReason) -> Void] = []
+    var dictionary: [(route: String, code: UInt16)] = []
+}
+
+/// What every session of an app needs to know; it does not change.
+final class AppPlan: Sendable {
+    typealias SessionHook = nonisolated(nonsending) @Sendable (Session) async throws -> Void
+    typealias BindHook = nonisolated(nonsending) @Sendable (Session, String) async throws -> Void
+
+    let type: String
+    let settings: AppSettings
+    let serializer: any Serializer
+    let codec: PomeloPacketCodec
+    let routes: RouteTable
+    let dictionary: PomeloDictionary
+    let pipeline: Pipeline
+    let validators: [(name: String, check: @Sendable (Handshake) throws -> Void)]
+    let authentication: SessionHook?
+    let bindHooks: [BindHook]
+    let boundHooks: [BindHook]
+    let closeHooks: [@Sendable (Session, CloseReason) -> Void]
+    /// Nil when bodies go as they are.
+    let compression: PomeloCompression?
+    /// Packets that answer a handshake, the same for all clients.
+    let welcome: [UInt8]
+    let refusal: [UInt8]
+
+    init(_ blueprint: AppBlueprint, _ app: App) throws {
+        var faults = app.settings.faults
+        var handlers: [(route: PomeloRoute, handler: Handler)] = []
+        var known: Set<String> = []
+        for (text, handler) in blueprint.handlers {
+            do {
+                let route = try PomeloRoute(text)
+                if route.serverType != "" && route.serverType != app.type {
+                    faults.append("the route \(text) is of servers \(route.serverType), and this is \(app.type)")
+                }
+                if !known.insert(route.short).inserted { faults.append("the route \(text) has two handlers") }
+                handlers.append((route, handler))
+            } catch { faults.append("\"\(text)\" is no route: \(error); write service.method") }
+            let output = handler.answers ? handler.output : nil
+            if output == Void.self {
+                faults.append("the handler of \(text) answers with nothing; say onNotify")
+            } else if let fault = app.serializer.fault(taking: handler.input, giving: output) {
+                faults.append("the handler of \(text) \(fault)")
+            }
+        }
+        if app.type.isEmpty || app.type.contains(".") { faults.append("\"\(app.type)\" is no type: without points") }
+        var dictionary = PomeloDictionary()
+        do {
+            dictionary = try PomeloDictionary(blueprint.dictionary)
+        } catch { faults.append("\(error)") }
+        guard faults.isEmpty else { throw AppStartError.faults(faults) }
+
+        (type, settings, serializer) = (app.type, app.settings, app.serializer)
+        codec = PomeloPacketCodec(maxBodySize: settings.maxPacketSize)
+        routes = RouteTable(handlers, type: type, isPlain: blueprint.pipeline.isPlain, dictionary)
+        self.dictionary = dictionary
+        pipeline = blueprint.pipeline
+        (validators, authentication) = (blueprint.validators, blueprint.authentication)
+        (bindHooks, boundHooks, closeHooks) = (blueprint.bindHooks, blueprint.boundHooks, blueprint.closeHooks)
+        let pool: DeflatePool?
+        switch settings.compression {
+        case .off: (compression, pool) = (nil, nil)
+        case .above(let threshold): (compression, pool) = (PomeloCompression(threshold: threshold), DeflatePool())
+        }
+        var answer = PomeloHandshakeAnswer(
+            heartbeat: settings.heartbeat, dictionary: dictionary, serializer: serializer.name)
+        welcome = try PomeloPacket.bytes(.handshake, answer.body(compressedBy: pool))
+        answer.code = PomeloHandshakeAnswer.refused
+        refusal = try PomeloPacket.bytes(.handshake, answer.body(compressedBy: pool))
+    }
+}
+
+extension AppSettings {
+    /// What cannot be, in words.
+    fileprivate var faults: [String] {
+        var faults: [String] = []
+        if !(0...PomeloPacket.mostBodyBytes ~= maxPacketSize) {
+            faults.append("maxPacketSize is \(maxPacketSize); it goes up to \(PomeloPacket.mostBodyBytes)")
+        }
+        if maxInflatedSize < 1 { faults.append("maxInflatedSize is \(maxInflatedSize); it begins at 1") }
+        if heartbeat < .zero || heartbeat > PomeloHandshakeAnswer.longestHeartbeat {
+            faults.append("heartbeat is \(heartbeat); it goes from zero (none) to a day")
+        }
+        if inFlight.perSession < 1 || inFlight.perServer < 1 {
+            faults.append("inFlight is \(inFlight.perSession) and \(inFlight.perServer); at least 1 each")
+        }
+        return faults
+    }
+}

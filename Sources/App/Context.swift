@@ -1,0 +1,88 @@
+public import OmniwayTelemetry
+public import OmniwayTransport
+public import OmniwayWire
+
+/// One message of a client, while its handler runs. It stays on the connection's loop: what leaves the loop takes
+/// values along, or the session's `player`.
+public final class Context {
+    public let session: Session
+    /// In full: `type.service.method`.
+    public let route: String
+    /// False for notifies.
+    public let isRequest: Bool
+    /// By then the client is told that it took too long; nil where there is no limit.
+    public let deadline: Moment?
+    /// What hooks and handlers tell each other, and other servers when a message goes on to them.
+    public var metadata: JSON.Object = [:]
+
+    let arrived: Moment
+    private var sleepers: [Sleeper] = []
+    private var isCancelled = false
+
+    init(_ session: Session, route: String, isRequest: Bool, arrived: Moment, deadline: Moment?) {
+        (self.session, self.route, self.isRequest) = (session, route, isRequest)
+        (self.arrived, self.deadline) = (arrived, deadline)
+    }
+
+    public var app: App { session.shard.app }
+    public var loop: Loop { session.shard.loop }
+
+    /// The same for all that happens because of one message, also on other servers.
+    public private(set) lazy var requestID = RequestID.next(using: &loop.random)
+
+    /// The log, with what tells this message from others.
+    public var log: Log {
+        Log.shared.with(["route": route, "session": "\(session.id)", "user": session.uid ?? "", "request": requestID])
+    }
+
+    /// A value as this app's clients read it, for hooks that replace a result.
+    public func encode<Value>(_ value: Value) throws -> [UInt8] { try app.serializer.body(of: value) }
+
+    /// Waits on the loop's clock. Throws `CancellationError` when the session ends meanwhile.
+    public nonisolated(nonsending) func sleep(for time: Duration) async throws {
+        if isCancelled { throw CancellationError() }
+        let sleeper = Sleeper()
+        sleepers.append(sleeper)
+        await withCheckedContinuation { waiter in sleeper.sleep(for: time, on: loop, waiter) }
+        sleepers.removeAll { $0 === sleeper }
+        if isCancelled { throw CancellationError() }
+    }
+
+    func cancel() {
+        isCancelled = true
+        for sleeper in sleepers { sleeper.wake(on: loop) }
+    }
+}
+
+private final class Sleeper: TimerTarget {
+    private var waiter: CheckedContinuation<Void, Never>?
+    private var timer: TimerID?
+
+    func sleep(for time: Duration, on loop: Loop, _ waiter: CheckedContinuation<Void, Never>) {
+        self.waiter = waiter
+        timer = loop.after(time, self)
+    }
+
+    func wake(on loop: Loop) {
+        if let timer { loop.cancel(timer) }
+        timerFired(0, on: loop)
+    }
+
+    func timerFired(_ token: UInt64, on loop: Loop) { exchange(&waiter, with: nil)?.resume() }
+}
+
+/// Ids of 22 letters and digits, as servers of the original make them.
+enum RequestID {
+    private static let letters = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
+
+    static func next(using random: inout any RandomNumberGenerator) -> String {
+        var text: [UInt8] = []
+        for var word in [random.next(), random.next()] {
+            for _ in 0..<11 {
+                text.append(letters[Int(word % 62)])
+                word /= 62
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

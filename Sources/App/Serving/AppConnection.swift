@@ -1,0 +1,366 @@
+import OmniwayTelemetry
+import OmniwayTransport
+import OmniwayWire
+
+/// A client's connection: packets in, packets out, and what the protocol asks in between.
+final class AppConnection: LinkHandler {
+    let link: Link
+    let shard: AppShard
+    private(set) lazy var session = Session(shard.directory.newID(), self)
+    private var serving = PomeloServing()
+    private var heartbeat: PomeloHeartbeat?
+    private var rate: PomeloRateLimit?
+    /// Under way, in the order in which they came.
+    private var calls: [Call] = []
+    /// Of these, those that have not begun: nothing may overtake them.
+    private var notBegun = 0
+    /// It is not read: too much is under way, or it does not read itself.
+    private var isWaiting = false
+    private var isStopped = false
+    /// On a link that keeps messages: what has come of one that is not whole, or could not be handled yet.
+    private var held: [UInt8] = []
+    private var heldIsWhole = false
+
+    init(_ link: Link, _ shard: AppShard) {
+        (self.link, self.shard) = (link, shard)
+        if let limit = plan.settings.rateLimit { rate = PomeloRateLimit(limit: limit.limit, interval: limit.interval) }
+    }
+
+    private var plan: AppPlan { shard.plan }
+    var place: SessionPlace { SessionPlace(loop: shard.index, link: link.id, id: session.id) }
+
+    // MARK: The link
+
+    func opened(_ link: Link) {
+        let settings = plan.settings
+        if settings.heartbeat > .zero {
+            heartbeat = PomeloHeartbeat(every: settings.heartbeat, from: now)
+            link.loop.after(settings.heartbeat, self, token: Self.heartbeatToken)
+        }
+        if settings.handshakeLimit > .zero {
+            link.loop.after(settings.handshakeLimit, self, token: Self.handshakeToken)
+        }
+    }
+
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        link.traits.keepsMessages ? receiveMessage(bytes, endOfMessage) : receivePackets(bytes)
+    }
+
+    /// As many packets as there are and may be handled now; how many bytes those were.
+    private func receivePackets(_ bytes: RawSpan) -> Int {
+        var at = 0
+        do throws(PomeloError) {
+            while !isWaiting, serving.phase != .deciding, let packet = try plan.codec.packet(in: bytes, at: at) {
+                at = packet.end
+                try take(packet.kind, bytes.extracting(packet.body))
+            }
+        } catch {
+            fail(error)
+        }
+        return link.state == .open ? at : bytes.byteCount
+    }
+
+    /// A message holds whole packets, mostly one.
+    private func receiveMessage(_ bytes: RawSpan, _ endOfMessage: Bool) -> Int {
+        if endOfMessage, held.isEmpty {
+            let taken = receivePackets(bytes)
+            if taken < bytes.byteCount { keep(bytes.extracting(droppingFirst: taken), isWhole: true) }
+        } else {
+            keep(bytes, isWhole: endOfMessage)
+        }
+        return bytes.byteCount
+    }
+
+    private func keep(_ bytes: RawSpan, isWhole: Bool) {
+        guard held.count + bytes.byteCount <= plan.settings.maxPacketSize + PomeloPacket.headSize else {
+            return fail(.packetTooLarge(bytes: held.count + bytes.byteCount, limit: plan.settings.maxPacketSize))
+        }
+        unsafe bytes.withUnsafeBytes { unsafe held.append(contentsOf: $0) }
+        heldIsWhole = isWhole
+        if isWhole { handleHeld() }
+    }
+
+    private func handleHeld() {
+        guard heldIsWhole, !held.isEmpty, !isWaiting, serving.phase != .deciding else { return }
+        let message = exchange(&held, with: [])
+        let taken = receivePackets(unsafe message.span.bytes)  // Safe because bytes have no padding.
+        guard taken < message.count, link.state == .open else { return }
+        // What is left is either more packets for later, or no packet.
+        if isWaiting || serving.phase == .deciding {
+            held = Array(message[taken...])
+        } else {
+            fail(.notOnePacket(bytes: message.count))
+        }
+    }
+
+    func writable(_ link: Link) { roomAgain() }
+
+    func closed(_ link: Link, _ reason: CloseReason) {
+        serving.close()
+        for call in exchange(&calls, with: []) { call.cancel() }
+        session.ended(reason)
+        shard.left()
+        shard.counters.ended(reason)
+        Log.shared.debug(
+            "session ended", ["session": "\(session.id)", "user": session.uid ?? "", "reason": "\(reason)"])
+    }
+
+    private func fail(_ error: PomeloError) {
+        let reason: CloseReason = if case .handshakeTooSlow = error { .handshakeTimeout } else { .badPacket }
+        link.close(reason.with("\(error)"))
+    }
+
+    // MARK: Packets
+
+    private func take(_ kind: PomeloPacket.Kind, _ body: RawSpan) throws(PomeloError) {
+        if rate != nil, rate?.accepts(at: now) == false { return exceeded(kind, body) }
+        heartbeat?.heard()
+        switch serving.receive(kind) {
+        case .decide: decide(body)
+        case .begin, .ignore: break
+        case .deliver: try deliver(body)
+        case .close(let error): throw error
+        }
+    }
+
+    /// A packet above the rate limit. Whoever asked for something is told.
+    private func exceeded(_ kind: PomeloPacket.Kind, _ body: RawSpan) {
+        shard.counters.exceeded.add(1)
+        guard kind == .data, serving.phase == .working, let message = try? PomeloMessage(body, from: .client) else {
+            return
+        }
+        tell(AppError(AppError.tooManyRequests, "too many messages; send fewer"), id: message.id)
+    }
+
+    // MARK: Coming in
+
+    private func decide(_ body: RawSpan) {
+        // A second handshake is answered like the first, and asks nobody.
+        if session.handshake != nil { return welcome() }
+        do {
+            let handshake = Handshake(try PomeloHandshake(body, limits: .messages))
+            for (name, check) in plan.validators {
+                do { try check(handshake) } catch { throw AppError(name, "\(error)") }
+            }
+            session.handshake = handshake
+            session.data["ipversion"] = .string(session.address.isIPv6 ? "ipv6" : "ipv4")
+        } catch { return refuse(error) }
+        guard let authentication = plan.authentication else { return welcome() }
+        link.pauseReading()
+        guard shard.loop.start(Authentication(self, authentication)) != nil else {
+            return refuse(AppError(AppError.overloaded, "too much is under way"))
+        }
+    }
+
+    /// Asks the application whether the client may come in.
+    private final class Authentication: LoopTask {
+        private let connection: AppConnection
+        private let check: AppPlan.SessionHook
+        init(_ connection: AppConnection, _ check: @escaping AppPlan.SessionHook) {
+            (self.connection, self.check) = (connection, check)
+        }
+
+        nonisolated(nonsending) func run() async {
+            do {
+                try await check(connection.session)
+                connection.welcome()
+            } catch { connection.refuse(error) }
+            connection.goOn()
+        }
+    }
+
+    private func welcome() { if serving.accept() { link.write(plan.welcome) } }
+
+    private func refuse(_ error: any Error) {
+        guard serving.refuse() else { return }
+        link.write(plan.refusal)
+        link.close(.handshakeRefused.with("\(error)"))
+    }
+
+    // MARK: Messages in
+
+    private func deliver(_ packet: RawSpan) throws(PomeloError) {
+        let message = try PomeloMessage(packet, from: .client)
+        guard let route = message.route else { throw .wrongWay(message.kind) }
+        let body: [UInt8]
+        if message.isCompressed {
+            body = try PomeloCompression.inflated(
+                packet.extracting(message.body), atMost: plan.settings.maxInflatedSize, by: link.loop.deflatePool)
+        } else {
+            body = packet.array(message.body)
+        }
+        let found: Int? =
+            switch route {
+            case .text(let range): plan.routes.find(packet.extracting(range))
+            case .code(let code): plan.routes.find(code)
+            }
+        let isRequest = message.kind == .request
+        guard let found else {
+            let error = plan.noHandler(for: try plan.dictionary.text(of: route, in: packet))
+            return isRequest ? tell(error, id: message.id) : shard.counters.unrouted.add(1)
+        }
+        dispatch(found, body, id: isRequest ? message.id : 0, isRequest: isRequest)
+    }
+
+    private func dispatch(_ index: Int, _ body: [UInt8], id: UInt64, isRequest: Bool) {
+        let entry = plan.routes.entries[index]
+        if isRequest, !entry.handler.answers {
+            return tell(AppError(AppError.badRequest, "tried to request a notify route"), id: id)
+        }
+        let settings = plan.settings
+        let context = Context(
+            session, route: entry.route, isRequest: isRequest, arrived: shard.loop.clockTime,
+            deadline: settings.callLimit.map { link.loop.now + $0 })
+        if entry.isPlain, notBegun == 0, case .plain(let handler) = entry.handler.body {
+            return answer(plan.pipeline.run(handler, body, context), id: id, index, context)
+        }
+        let call = Call(self, context, id: id, index, body, entry.handler)
+        guard calls.count < settings.inFlight.perSession, let task = shard.start(call) else { return overloaded(id) }
+        call.started(task)
+        calls.append(call)
+        notBegun += 1
+        if settings.inFlight.whenFull == .waits { waitIfFull() }
+    }
+
+    func began(_ call: Call) { notBegun -= 1 }
+
+    func ended(_ call: Call) {
+        shard.callEnded()
+        calls.removeAll { $0 === call }
+        roomAgain()
+    }
+
+    private func overloaded(_ id: UInt64) {
+        shard.counters.refused.add(1)
+        var metadata: [String: String] = [:]
+        if case .refuses(let time) = plan.settings.inFlight.whenFull {
+            metadata["retry-after"] = "\(Double(time.components.seconds) + Double(time.components.attoseconds) / 1e18)"
+        }
+        tell(AppError(AppError.overloaded, "too much is under way; try again later", metadata: metadata), id: id)
+    }
+
+    // MARK: Messages out
+
+    func answer(_ outcome: Result<[UInt8], any Error>, id: UInt64, _ route: Int, _ context: Context) {
+        let time = shard.loop.clockTime - context.arrived
+        switch outcome {
+        case .success(let body):
+            shard.counters.answered(route, after: time)
+            if id != 0 { send(.response(id: id), body) }
+        case .failure(let error):
+            let error = AppError(error)
+            shard.counters.failed(route, error.code, after: time)
+            if id != 0 { tell(error, id: id) } else { context.log.info("notify failed", ["error": "\(error)"]) }
+        }
+    }
+
+    private func tell(_ error: AppError, id: UInt64) {
+        if id != 0 { send(.response(id: id, isError: true), plan.serializer.encode(error)) }
+    }
+
+    func push(_ route: String, _ body: [UInt8]) { send(.push(plan.dictionary.head(for: route)), body) }
+
+    private func send(_ head: PomeloMessageHead, _ body: [UInt8]) {
+        guard link.state == .open else { return shard.counters.late.add(1) }
+        do throws(PomeloError) {
+            try shard.write(head, body, to: link)
+        } catch {
+            guard case .response(let id, isError: false) = head else {
+                return Log.shared.error("message not sent", ["session": "\(session.id)", "error": "\(error)"])
+            }
+            tell(AppError(AppError.internalError, "\(error)"), id: id)
+        }
+        // Who asks and does not read the answers is not asked for more.
+        if link.isFull { wait() }
+    }
+
+    func push(_ packet: SharedBytes) { if serving.phase == .working { link.write(packet) } }
+
+    func kick(_ reason: CloseReason) {
+        guard link.state == .open else { return }
+        link.write(bare: .kick)
+        link.close(reason)
+    }
+
+    // MARK: Waiting
+
+    private func waitIfFull() {
+        if !shard.hasRoom { shard.waitForRoom(link.id) }
+        if calls.count >= plan.settings.inFlight.perSession || !shard.hasRoom { wait() }
+    }
+
+    private func wait() {
+        isWaiting = true
+        link.pauseReading()
+    }
+
+    /// Something has ended, or the client has read: perhaps it is enough.
+    func roomAgain() {
+        guard isWaiting, calls.count < plan.settings.inFlight.perSession, !link.isFull else { return }
+        if !shard.hasRoom { return shard.waitForRoom(link.id) }
+        goOn()
+    }
+
+    private func goOn() {
+        guard !isStopped, link.state == .open else { return }
+        isWaiting = false
+        handleHeld()
+        if !isWaiting, serving.phase != .deciding { link.resumeReading() }
+    }
+
+    /// The app ends: what is under way is finished, nothing new is begun.
+    func stopReading() {
+        isStopped = true
+        wait()
+    }
+
+    private var now: Duration { .nanoseconds(link.loop.now.nanoseconds) }
+}
+
+extension AppConnection: TimerTarget {
+    static let heartbeatToken: UInt64 = 1
+    static let handshakeToken: UInt64 = 2
+    static let expiryToken: UInt64 = 3
+
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        guard link.state == .open else { return }
+        switch token {
+        case Self.handshakeToken: if case .close(let error) = serving.deadlinePassed() { fail(error) }
+        case Self.expiryToken: kick(.expired)
+        default: beat()
+        }
+    }
+
+    private func beat() {
+        if !link.isReading { heartbeat?.heard() }  // Who is not read cannot be heard.
+        switch heartbeat?.step(at: now) {
+        case .send(let next)?:
+            link.write(bare: .heartbeat)
+            link.loop.after(next - now, self, token: Self.heartbeatToken)
+        case .wait(let until)?: link.loop.after(until - now, self, token: Self.heartbeatToken)
+        case .dead?:
+            link.close(.heartbeatTimeout.with("nothing was heard for more than two times \(plan.settings.heartbeat)"))
+        case nil: break
+        }
+    }
+}
+
+extension Link {
+    fileprivate func write(bare kind: PomeloPacket.Kind) {
+        let packet = PomeloPacket.bare(kind)
+        write(unsafe packet.span.bytes)  // Safe because bytes have no padding.
+    }
+}
+
+extension AppPlan {
+    /// What becomes of a route that leads nowhere.
+    fileprivate func noHandler(for text: String) -> AppError {
+        do throws(PomeloRoute.Fault) {
+            let route = try PomeloRoute(text)
+            guard route.serverType.isEmpty || route.serverType == type else {
+                return AppError(AppError.internalError, "no servers available of this type")
+            }
+            return AppError(AppError.notFound, "pitaya/handler: \(route) not found")
+        } catch { return AppError(AppError.badRequest, "\(error)") }
+    }
+}

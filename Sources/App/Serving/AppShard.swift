@@ -1,0 +1,139 @@
+import OmniwayTelemetry
+import OmniwayTransport
+import OmniwayWire
+
+/// The part of an app on one loop: its sessions, and what is under way for them.
+final class AppShard: LinkIntake {
+    let loop: Loop
+    let index: Int
+    let plan: AppPlan
+    let directory: SessionDirectory
+    let app: App
+    let counters: AppCounters
+    /// What leads to the other loops; nil when the app has ended.
+    var server: AppServer?
+    private(set) var mailbox: Mailbox<AppMail>
+    private let mostCalls: Int
+    private var calls = 0
+    /// Sessions that are read again when fewer calls are under way.
+    private var waiting: [LinkID] = []
+    private var drain: Drain?
+    /// For one packet at a time.
+    private var packet: [UInt8] = []
+
+    init(on loop: Loop, _ index: Int, of loops: Int, _ plan: AppPlan, _ directory: SessionDirectory, _ app: App) {
+        (self.loop, self.index, self.plan, self.directory, self.app) = (loop, index, plan, directory, app)
+        mostCalls = max(1, plan.settings.inFlight.perServer / loops)
+        counters = AppCounters(loop.meters, plan.routes)
+        mailbox = loop.mailbox { _ in }
+        loop.remove(mailbox)
+        mailbox = loop.mailbox { [unowned self] in take($0) }
+    }
+
+    func accept(_ link: Link) -> (any LinkHandler)? {
+        guard directory.enter(most: plan.settings.maxSessions) else {
+            link.close(.tooManySessions)
+            return nil
+        }
+        counters.sessions.add(1)
+        link.limits = plan.queueLimits
+        return AppConnection(link, self)
+    }
+
+    /// A session has ended.
+    func left() {
+        directory.leave()
+        counters.sessions.add(-1)
+    }
+
+    func take(_ mail: AppMail) {
+        switch mail {
+        case .send(let packet, let links): for link in links { connection(link)?.push(packet) }
+        case .kick(let link, let reason): connection(link)?.kick(reason)
+        case .run(let link, let body): if let connection = connection(link) { body(connection.session) }
+        }
+    }
+
+    private func connection(_ id: LinkID) -> AppConnection? { loop.link(id)?.handler as? AppConnection }
+
+    // MARK: Packets out
+
+    /// Writes a message as one packet. Compressed where that helps.
+    func write(_ head: PomeloMessageHead, _ body: [UInt8], to link: Link) throws(PomeloError) {
+        // Safe because bytes have no padding.
+        let short = plan.compression?.compressed(unsafe body.span.bytes, by: loop.deflatePool)
+        let count = (short ?? body).count
+        packet.removeAll(keepingCapacity: count <= Self.keptCapacity)
+        try head.append(to: &packet, body: count, isCompressed: short != nil)
+        packet += short ?? body
+        link.write(packet)
+    }
+    private static let keptCapacity = 64 << 10
+
+    // MARK: Calls
+
+    var hasRoom: Bool { calls < mostCalls }
+
+    /// The task of a call; nil when there are too many.
+    func start(_ call: Call) -> StartedTask? {
+        guard hasRoom, let task = loop.start(call) else { return nil }
+        calls += 1
+        counters.calls.add(1)
+        return task
+    }
+
+    func callEnded() {
+        calls -= 1
+        counters.calls.add(-1)
+        if calls == 0, let drain { drain.end(on: loop) }
+        while hasRoom, let link = waiting.popLast() { connection(link)?.roomAgain() }
+    }
+
+    func waitForRoom(_ link: LinkID) { waiting.append(link) }
+
+    // MARK: The end
+
+    /// Waits until nothing is under way, or the time is over. Nothing new is begun meanwhile.
+    func drain(within limit: Duration, then: @escaping @Sendable (Int) -> Void) {
+        for connection in connections { connection.stopReading() }
+        let drain = Drain { [unowned self] in then(calls) }
+        self.drain = drain
+        if calls == 0 || limit <= .zero { drain.end(on: loop) } else { drain.wait(limit, on: loop) }
+    }
+
+    func closeAll() {
+        for connection in connections { connection.link.close(.shutdown) }
+        loop.remove(mailbox)
+    }
+
+    private var connections: [AppConnection] {
+        var found: [AppConnection] = []
+        loop.forEachLink { link in
+            if let connection = link.handler as? AppConnection, connection.shard === self { found.append(connection) }
+        }
+        return found
+    }
+
+    private final class Drain: TimerTarget {
+        private var then: (() -> Void)?
+        private var timer: TimerID?
+        init(_ then: @escaping () -> Void) { self.then = then }
+
+        func wait(_ limit: Duration, on loop: Loop) { timer = loop.after(limit, self) }
+        func end(on loop: Loop) {
+            if let timer { loop.cancel(timer) }
+            exchange(&then, with: nil)?()
+        }
+        func timerFired(_ token: UInt64, on loop: Loop) { exchange(&then, with: nil)?() }
+    }
+}
+
+extension AppPlan {
+    /// A packet that is not whole yet waits in the link.
+    var queueLimits: QueueLimits {
+        var limits = settings.queue
+        limits.unread = max(limits.unread, settings.maxPacketSize + PomeloPacket.headSize)
+        limits.perTurn = 64 << 10
+        return limits
+    }
+}

@@ -1,0 +1,57 @@
+import OmniwayTelemetry
+import OmniwayTransport
+import Synchronization
+
+/// Where a session is.
+struct SessionPlace: Hashable, Sendable {
+    let loop: Int
+    let link: LinkID
+    /// The session's number.
+    let id: Int64
+}
+
+/// Which user is where: what the loops of an app share. Asked when somebody is bound, leaves, or is sent something by
+/// name; never for a message of a session.
+final class SessionDirectory: Sendable {
+    private let users = Lock<[String: SessionPlace]>([:])
+    private let lastID = Atomic<Int64>(0)
+    private let open = Atomic<Int>(0)
+
+    func newID() -> Int64 { lastID.add(1, ordering: .relaxed).newValue }
+
+    /// Sessions that are open.
+    var count: Int { open.load(ordering: .relaxed) }
+    /// False when there are `most` already.
+    func enter(most: Int) -> Bool {
+        if open.add(1, ordering: .relaxed).newValue <= most { return true }
+        leave()
+        return false
+    }
+    func leave() { open.subtract(1, ordering: .relaxed) }
+
+    var userCount: Int { users.withLock { $0.count } }
+
+    /// The newest session of a user is the one. Returns the one before it.
+    func bind(_ user: String, at place: SessionPlace) -> SessionPlace? {
+        users.withLock { exchange(&$0[user], with: place) }
+    }
+
+    /// Forgets a user, unless a newer session has the name.
+    func unbind(_ user: String, at place: SessionPlace) {
+        users.withLock { if $0[user] == place { $0[user] = nil } }
+    }
+
+    func find(_ user: String) -> SessionPlace? { users.withLock { $0[user] } }
+
+    /// The places of many users by loop, and the users that are nowhere.
+    func find(_ names: some Collection<String>, loops: Int) -> (places: [[LinkID]], absent: [String]) {
+        users.withLock { users in
+            var places = [[LinkID]](repeating: [], count: loops)
+            var absent: [String] = []
+            for name in names {
+                if let place = users[name] { places[place.loop].append(place.link) } else { absent.append(name) }
+            }
+            return (places, absent)
+        }
+    }
+}
