@@ -92,7 +92,8 @@ public final class Link {
         heardAt = loop.now
         lastSent = loop.now
         slot.payload.settle(self)
-        slot.payload.flags = traits.keepsMessages ? .blocked : [.blocked, .plain]
+        slot.payload.flags = traits.keepsMessages ? [] : .plain
+        slot.payload.block(limits)
         if traits.keepsMessages {
             flags = driver.onlyQueues ? [.keepsMessages, .passesOn] : .keepsMessages
             parts = PartQueue()

@@ -38,7 +38,7 @@ struct LinkEntry: BitwiseCopyable {
     }
 
     mutating func obey(_ limits: QueueLimits) {
-        mark = min(UInt32(clamping: limits.high), mayTakeMore ? earlyMark : .max)
+        mark = mayTakeMore ? min(UInt32(clamping: limits.high), earlyMark) : Self.blockedMark(limits)
         highWrites = UInt32(clamping: limits.messages / 2)
         perTurn = UInt32(min(max(1, limits.perTurn), InboundBuffer.size))
     }
@@ -71,20 +71,24 @@ struct LinkEntry: BitwiseCopyable {
     }
 
     @inline(__always)
-    var isHigh: Bool { queue.count > Int(mark) || hasManyWrites }
+    var isHigh: Bool { queue.count > Int(mark) }
 
-    @inline(__always)
     var hasManyWrites: Bool { writes > highWrites }
+
+    /// Where writes are counted, each is looked at while the driver takes no more.
+    private static func blockedMark(_ limits: QueueLimits) -> UInt32 {
+        limits.messages == .max ? UInt32(clamping: limits.high) : 0
+    }
 
     /// The driver took less than it was given; until it can go on, only the limits count.
     mutating func block(_ limits: QueueLimits) {
         flags.insert(.blocked)
-        mark = UInt32(clamping: limits.high)
+        mark = Self.blockedMark(limits)
     }
 
-    mutating func unblock() {
+    mutating func unblock(_ limits: QueueLimits) {
         flags.remove(.blocked)
-        mark = min(mark, earlyMark)
+        obey(limits)
     }
 
     private var mayTakeMore: Bool { !flags.contains(.blocked) }

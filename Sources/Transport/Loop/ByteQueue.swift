@@ -35,6 +35,7 @@ struct ByteQueue: BitwiseCopyable {
         tail &+= UInt32(truncatingIfNeeded: count)
     }
 
+    @inline(__always)
     private mutating func makeRoom(_ count: Int, pool: BufferPool) {
         if capacity == 0, max(count, Int(expected)) <= pool.smallest {
             unsafe block = pool.takeSmallest()
@@ -55,7 +56,8 @@ struct ByteQueue: BitwiseCopyable {
         } else {
             // Small queues grow in big steps: most that outgrow one block are on their way to many.
             let factor = live < 64 << 10 ? 4 : 2
-            let wanted = max(min(factor * live, Self.maxCount), capacity == 0 ? Int(expected) : 0)
+            let before = capacity == 0 ? min(Int(expected), Self.mostExpected) : 0
+            let wanted = max(min(factor * live, Self.maxCount), before)
             let size = pool.blockSize(for: max(live + count, wanted))
             let to = unsafe pool.take(size)
             if let block = unsafe block {
@@ -73,10 +75,10 @@ struct ByteQueue: BitwiseCopyable {
     @inline(__always)
     mutating func drop(_ count: Int, pool: BufferPool) {
         head &+= UInt32(truncatingIfNeeded: min(count, self.count))
-        guard head == tail else { return }
-        let needed = min(tail, UInt32(Self.mostExpected))
-        clear(pool: pool)
-        expected = needed
+        guard head == tail, let block = unsafe block else { return }
+        unsafe pool.give(block, size: Int(capacity))
+        unsafe self.block = nil
+        (head, expected, tail, capacity) = (0, tail, 0, 0)
     }
 
     /// Forgets the last `count` bytes.
