@@ -61,6 +61,6 @@ extension App {
 
     /// Routes that go as two bytes instead of their text, both ways; clients learn them in the handshake.
     public func compress(_ routes: [String: UInt16]) {
-        change { $0.dictionary += routes.sorted { $0.value < $1.value }.map { ($0.key, $0.value) } }
+        change { $0.dictionary += routes.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
     }
 }

@@ -63,6 +63,9 @@ struct TestClient {
 
     static let handshake = try! PomeloPacket.bytes(.handshake, Array(#"{"sys":{},"user":{}}"#.utf8))
 
+    /// Sent when the world goes on: what several clients have written arrives at the same time.
+    func write(_ bytes: [UInt8]) async { await recorder.run { _, recorder in recorder.link?.write(bytes) } }
+
     func send(_ bytes: [UInt8]) async {
         await recorder.run { _, recorder in recorder.link?.write(bytes) }
         world.settle()
@@ -106,6 +109,9 @@ struct TestClient {
         }
         return nil
     }
+
+    /// Something has come that was not looked at.
+    var hasMessage: Bool { get async { await !unread().isEmpty } }
 
     /// The server has ended the connection.
     var isOver: Bool {

@@ -50,7 +50,7 @@ final class AppConnection: LinkHandler {
     private func receivePackets(_ bytes: RawSpan) -> Int {
         var at = 0
         do throws(PomeloError) {
-            while !isWaiting, serving.phase != .deciding, let packet = try plan.codec.packet(in: bytes, at: at) {
+            while let packet = try plan.codec.packet(in: bytes, at: at), mayGoOn() {
                 at = packet.end
                 try take(packet.kind, bytes.extracting(packet.body))
             }
@@ -81,7 +81,7 @@ final class AppConnection: LinkHandler {
     }
 
     private func handleHeld() {
-        guard heldIsWhole, !held.isEmpty, !isWaiting, serving.phase != .deciding else { return }
+        guard heldIsWhole, !held.isEmpty, mayGoOn() else { return }
         let message = exchange(&held, with: [])
         let taken = receivePackets(unsafe message.span.bytes)  // Safe because bytes have no padding.
         guard taken < message.count, link.state == .open else { return }
@@ -219,7 +219,7 @@ final class AppConnection: LinkHandler {
         call.started(task)
         calls.append(call)
         notBegun += 1
-        if settings.inFlight.whenFull == .waits { waitIfFull() }
+        if settings.inFlight.whenFull == .waits, calls.count == settings.inFlight.perSession { wait() }
     }
 
     func began(_ call: Call) { notBegun -= 1 }
@@ -284,9 +284,13 @@ final class AppConnection: LinkHandler {
 
     // MARK: Waiting
 
-    private func waitIfFull() {
-        if !shard.hasRoom { shard.waitForRoom(link.id) }
-        if calls.count >= plan.settings.inFlight.perSession || !shard.hasRoom { wait() }
+    /// Whether another packet may be handled now; if not, the link is not read until it may.
+    private func mayGoOn() -> Bool {
+        if isWaiting || serving.phase == .deciding { return false }
+        if shard.hasRoom || plan.settings.inFlight.whenFull != .waits { return true }
+        wait()
+        shard.waitForRoom(link.id)
+        return false
     }
 
     private func wait() {
@@ -297,7 +301,6 @@ final class AppConnection: LinkHandler {
     /// Something has ended, or the client has read: perhaps it is enough.
     func roomAgain() {
         guard isWaiting, calls.count < plan.settings.inFlight.perSession, !link.isFull else { return }
-        if !shard.hasRoom { return shard.waitForRoom(link.id) }
         goOn()
     }
 

@@ -3,7 +3,7 @@ import OmniwayTransport
 import OmniwayWire
 
 /// The part of an app on one loop: its sessions, and what is under way for them.
-final class AppShard: LinkIntake {
+final class AppShard: LinkIntake, TimerTarget {
     let loop: Loop
     let index: Int
     let plan: AppPlan
@@ -16,7 +16,8 @@ final class AppShard: LinkIntake {
     private let mostCalls: Int
     private var calls = 0
     /// Sessions that are read again when fewer calls are under way.
-    private var waiting: [LinkID] = []
+    private var waiting: ArraySlice<LinkID> = []
+    private var isLettingIn = false
     private var drain: Drain?
     /// For one packet at a time.
     private var packet: [UInt8] = []
@@ -86,7 +87,22 @@ final class AppShard: LinkIntake {
         calls -= 1
         counters.calls.add(-1)
         if calls == 0, let drain { drain.end(on: loop) }
-        while hasRoom, let link = waiting.popLast() { connection(link)?.roomAgain() }
+        letIn()
+    }
+
+    /// As many as there is room for. Who uses none of it leaves it to the next, in the next turn.
+    private func letIn() {
+        guard hasRoom, !waiting.isEmpty, !isLettingIn else { return }
+        let batch = waiting.prefix(mostCalls - calls)
+        waiting = waiting.dropFirst(batch.count)
+        for link in batch { connection(link)?.roomAgain() }
+        isLettingIn = !waiting.isEmpty
+        if isLettingIn { loop.after(.zero, self) }
+    }
+
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        isLettingIn = false
+        letIn()
     }
 
     func waitForRoom(_ link: LinkID) { waiting.append(link) }
