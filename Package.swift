@@ -116,5 +116,6 @@ let package = Package(
         benchmark("HandlerBenchmark", "handlers"),
         benchmark("TLSBenchmark", "tls"),
         benchmark("SnetBenchmark", "snet"),
+        benchmark("AppBenchmark", "app", ["Omniway"]),
     ]
 )

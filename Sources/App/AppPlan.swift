@@ -68,7 +68,7 @@ final class AppPlan: Sendable {
 
         (type, settings, serializer) = (app.type, app.settings, app.serializer)
         codec = PomeloPacketCodec(maxBodySize: settings.maxPacketSize)
-        routes = RouteTable(handlers, type: type, isPlain: blueprint.pipeline.isPlain, dictionary)
+        routes = RouteTable(handlers, type: type, blueprint.pipeline, dictionary)
         self.dictionary = dictionary
         pipeline = blueprint.pipeline
         (validators, authentication) = (blueprint.validators, blueprint.authentication)

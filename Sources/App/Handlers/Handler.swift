@@ -5,8 +5,6 @@ public struct Handler: Sendable {
     enum Body: Sendable {
         case plain(Plain)
         case async(Async)
-
-        var isPlain: Bool { if case .plain = self { true } else { false } }
     }
 
     /// Notifies have no answer.

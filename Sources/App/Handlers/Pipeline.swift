@@ -19,21 +19,31 @@ struct Pipeline: Sendable {
     var before: [Before] = []
     var after: [After] = []
 
-    /// Nothing here waits for anything, so plain handlers need no task.
-    var isPlain: Bool {
-        before.allSatisfy { if case .plain = $0 { true } else { false } }
-            && after.allSatisfy { if case .plain = $0 { true } else { false } }
-    }
+    typealias Run = @Sendable ([UInt8], Context) -> Outcome
 
-    /// For a plain handler when the pipeline is plain.
-    func run(_ handler: Handler.Plain, _ body: [UInt8], _ context: Context) -> Outcome {
-        var body = body
-        do {
-            for case .plain(let hook) in before { try hook(&body, context) }
-        } catch { return .failure(error) }
-        var outcome = Outcome { try handler(body, context) }
-        for case .plain(let hook) in after { hook(&outcome, context) }
-        return outcome
+    /// All in one, made once for each route; nil when something in here waits.
+    func plain(around handler: Handler.Body) -> Run? {
+        guard case .plain(let handler) = handler else { return nil }
+        var run: Run = { body, context in Outcome { try handler(body, context) } }
+        for hook in after {
+            guard case .plain(let hook) = hook else { return nil }
+            let inner = run
+            run = { body, context in
+                var outcome = inner(body, context)
+                hook(&outcome, context)
+                return outcome
+            }
+        }
+        for hook in before.reversed() {
+            guard case .plain(let hook) = hook else { return nil }
+            let inner = run
+            run = { body, context in
+                var body = body
+                do { try hook(&body, context) } catch { return .failure(error) }
+                return inner(body, context)
+            }
+        }
+        return run
     }
 
     nonisolated(nonsending) func run(_ handler: Handler.Body, _ body: [UInt8], _ context: Context) async -> Outcome {

@@ -6,7 +6,8 @@ import OmniwayWire
 final class AppConnection: LinkHandler {
     let link: Link
     let shard: AppShard
-    private(set) lazy var session = Session(shard.directory.newID(), self)
+    let session: Session
+    private let keepsMessages: Bool
     private var serving = PomeloServing()
     private var heartbeat: PomeloHeartbeat?
     private var rate: PomeloRateLimit?
@@ -23,11 +24,12 @@ final class AppConnection: LinkHandler {
 
     init(_ link: Link, _ shard: AppShard) {
         (self.link, self.shard) = (link, shard)
+        keepsMessages = link.traits.keepsMessages
+        session = Session(link, shard)
         if let limit = plan.settings.rateLimit { rate = PomeloRateLimit(limit: limit.limit, interval: limit.interval) }
     }
 
     private var plan: AppPlan { shard.plan }
-    var place: SessionPlace { SessionPlace(loop: shard.index, link: link.id, id: session.id) }
 
     // MARK: The link
 
@@ -43,7 +45,7 @@ final class AppConnection: LinkHandler {
     }
 
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
-        link.traits.keepsMessages ? receiveMessage(bytes, endOfMessage) : receivePackets(bytes)
+        keepsMessages ? receiveMessage(bytes, endOfMessage) : receivePackets(bytes)
     }
 
     /// As many packets as there are and may be handled now; how many bytes those were.
@@ -189,7 +191,7 @@ final class AppConnection: LinkHandler {
         } else {
             body = packet.array(message.body)
         }
-        let found: Int? =
+        let found: Route? =
             switch route {
             case .text(let range): plan.routes.find(packet.extracting(range))
             case .code(let code): plan.routes.find(code)
@@ -202,24 +204,23 @@ final class AppConnection: LinkHandler {
         dispatch(found, body, id: isRequest ? message.id : 0, isRequest: isRequest)
     }
 
-    private func dispatch(_ index: Int, _ body: [UInt8], id: UInt64, isRequest: Bool) {
-        let entry = plan.routes.entries[index]
-        if isRequest, !entry.handler.answers {
+    private func dispatch(_ route: Route, _ body: [UInt8], id: UInt64, isRequest: Bool) {
+        if isRequest, !route.handler.answers {
             return tell(AppError(AppError.badRequest, "tried to request a notify route"), id: id)
         }
-        let settings = plan.settings
         let context = Context(
-            session, route: entry.route, isRequest: isRequest, arrived: shard.loop.clockTime,
-            deadline: settings.callLimit.map { link.loop.now + $0 })
-        if entry.isPlain, notBegun == 0, case .plain(let handler) = entry.handler.body {
-            return answer(plan.pipeline.run(handler, body, context), id: id, index, context)
+            session, route: route.name, isRequest: isRequest, arrived: link.loop.now,
+            deadline: plan.settings.callLimit.map { link.loop.now + $0 })
+        if let run = route.plain, notBegun == 0 {
+            return answer(run(body, context), id: id, route, context)
         }
-        let call = Call(self, context, id: id, index, body, entry.handler)
-        guard calls.count < settings.inFlight.perSession, let task = shard.start(call) else { return overloaded(id) }
+        let call = Call(self, context, id: id, route, body)
+        let most = plan.settings.inFlight.perSession
+        guard calls.count < most, let task = shard.start(call) else { return overloaded(id) }
         call.started(task)
         calls.append(call)
         notBegun += 1
-        if settings.inFlight.whenFull == .waits, calls.count == settings.inFlight.perSession { wait() }
+        if plan.settings.inFlight.whenFull == .waits, calls.count == most { wait() }
     }
 
     func began(_ call: Call) { notBegun -= 1 }
@@ -241,15 +242,15 @@ final class AppConnection: LinkHandler {
 
     // MARK: Messages out
 
-    func answer(_ outcome: Result<[UInt8], any Error>, id: UInt64, _ route: Int, _ context: Context) {
+    func answer(_ outcome: Result<[UInt8], any Error>, id: UInt64, _ route: Route, _ context: Context) {
         let time = shard.loop.clockTime - context.arrived
         switch outcome {
         case .success(let body):
-            shard.counters.answered(route, after: time)
+            shard.counters.answered(route.index, after: time)
             if id != 0 { send(.response(id: id), body) }
         case .failure(let error):
             let error = AppError(error)
-            shard.counters.failed(route, error.code, after: time)
+            shard.counters.failed(route.index, error.code, after: time)
             if id != 0 { tell(error, id: id) } else { context.log.info("notify failed", ["error": "\(error)"]) }
         }
     }
@@ -263,7 +264,7 @@ final class AppConnection: LinkHandler {
     private func send(_ head: PomeloMessageHead, _ body: [UInt8]) {
         guard link.state == .open else { return shard.counters.late.add(1) }
         do throws(PomeloError) {
-            try shard.write(head, body, to: link)
+            try shard.write(head, body, to: link, keepsMessages: keepsMessages)
         } catch {
             guard case .response(let id, isError: false) = head else {
                 return Log.shared.error("message not sent", ["session": "\(session.id)", "error": "\(error)"])

@@ -23,7 +23,7 @@ final class AppCounters {
 
     init(_ meters: Meters, _ table: RouteTable) {
         self.meters = meters
-        routes = table.entries.map(\.route)
+        routes = table.routes.map(\.name)
         sessions = meters.gauge("pitaya_acceptor_connected_clients", "Sessions that are open.")
         calls = meters.gauge("omniway_app_calls", "Handlers that wait for something.")
         exceeded = meters.counter(

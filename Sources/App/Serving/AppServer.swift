@@ -77,10 +77,20 @@ final class AppServer: Sendable {
     // MARK: To users, from anywhere
 
     func push(_ route: String, _ body: [UInt8], to users: some Collection<String>) throws -> [String] {
-        let packet = SharedBytes(try plan.push(route, body, compressedBy: DeflatePool()))
+        let packet = SharedBytes(try push(route, body))
         let (places, absent) = directory.find(users, loops: mailboxes.count)
         for (loop, links) in places.enumerated() where !links.isEmpty { tell(loop, .send(packet, links)) }
         return absent
+    }
+
+    private func push(_ route: String, _ body: [UInt8]) throws -> [UInt8] {
+        for shard in shards {
+            let packet = shard.ifHere { loop, shard in
+                Result { try shard.plan.push(route, body, compressedBy: loop.deflatePool) }
+            }
+            if let packet { return try packet.get() }
+        }
+        return try plan.push(route, body, compressedBy: DeflatePool())  // Not on a loop of the app.
     }
 
     func kick(_ users: some Collection<String>) -> [String] {

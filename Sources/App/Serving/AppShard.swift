@@ -60,14 +60,27 @@ final class AppShard: LinkIntake, TimerTarget {
     // MARK: Packets out
 
     /// Writes a message as one packet. Compressed where that helps.
-    func write(_ head: PomeloMessageHead, _ body: [UInt8], to link: Link) throws(PomeloError) {
+    func write(
+        _ head: PomeloMessageHead, _ body: [UInt8], to link: Link, keepsMessages: Bool
+    ) throws(PomeloError) {
         // Safe because bytes have no padding.
         let short = plan.compression?.compressed(unsafe body.span.bytes, by: loop.deflatePool)
-        let count = (short ?? body).count
-        packet.removeAll(keepingCapacity: count <= Self.keptCapacity)
-        try head.append(to: &packet, body: count, isCompressed: short != nil)
-        packet += short ?? body
-        link.write(packet)
+        try write(head, short ?? body, isCompressed: short != nil, to: link, keepsMessages)
+    }
+
+    private func write(
+        _ head: PomeloMessageHead, _ body: [UInt8], isCompressed: Bool, to link: Link, _ keepsMessages: Bool
+    ) throws(PomeloError) {
+        var packet = exchange(&self.packet, with: [])
+        packet.removeAll(keepingCapacity: packet.capacity <= Self.keptCapacity)
+        try head.append(to: &packet, body: body.count, isCompressed: isCompressed)
+        if keepsMessages {
+            packet += body
+            link.write(packet)
+        } else {
+            unsafe link.write(packet.span.bytes, body.span.bytes)  // Safe because bytes have no padding.
+        }
+        self.packet = packet
     }
     private static let keptCapacity = 64 << 10
 

@@ -4,19 +4,16 @@ import OmniwayTransport
 final class Call: LoopTask, TimerTarget {
     let context: Context
     let id: UInt64
-    let route: Int
+    private let route: Route
     private let connection: AppConnection
     private let body: [UInt8]
-    private let handler: Handler
     private var task: StartedTask?
     private var deadline: TimerID?
     /// The client has an answer, or is gone.
     private var isOver = false
 
-    init(_ connection: AppConnection, _ context: Context, id: UInt64, _ route: Int, _ body: [UInt8], _ handler: Handler)
-    {
-        (self.connection, self.context, self.id) = (connection, context, id)
-        (self.route, self.body, self.handler) = (route, body, handler)
+    init(_ connection: AppConnection, _ context: Context, id: UInt64, _ route: Route, _ body: [UInt8]) {
+        (self.connection, self.context, self.id, self.route, self.body) = (connection, context, id, route, body)
     }
 
     func started(_ task: StartedTask) {
@@ -28,7 +25,7 @@ final class Call: LoopTask, TimerTarget {
 
     nonisolated(nonsending) func run() async {
         connection.began(self)
-        let outcome = await connection.shard.plan.pipeline.run(handler.body, body, context)
+        let outcome = await connection.shard.plan.pipeline.run(route.handler.body, body, context)
         finish(outcome)
         task = nil
         connection.ended(self)

@@ -15,31 +15,39 @@ public final class Session {
     /// What the client has said when it came; nil before.
     public internal(set) var handshake: Handshake?
     public private(set) var isOpen = true
-    let connection: AppConnection
-    var shard: AppShard { connection.shard }
+    /// Where clients connect from.
+    let link: Link
+    let place: SessionPlace
+    let shard: AppShard
     private var whenClosed: [@Sendable (Session, CloseReason) -> Void] = []
     private var expiry: TimerID?
 
-    init(_ id: Int64, _ connection: AppConnection) { (self.id, self.connection) = (id, connection) }
+    init(_ link: Link, _ shard: AppShard) {
+        id = shard.directory.newID()
+        (self.link, self.shard) = (link, shard)
+        place = SessionPlace(loop: shard.index, link: link.id, id: id)
+    }
 
-    public var address: SocketAddress { connection.link.traits.peer }
+    private var connection: AppConnection? { isOpen ? link.handler as? AppConnection : nil }
+
+    public var address: SocketAddress { link.traits.peer }
     /// What TLS knows of the client, where there is TLS.
-    public var tls: TLSInfo? { connection.link.tls }
+    public var tls: TLSInfo? { link.tls }
     /// The same client, for other loops and tasks.
-    public var player: Player { Player(id: id, uid: uid, place: connection.place, mailbox: shard.mailbox) }
+    public var player: Player { Player(id: id, uid: uid, place: place, mailbox: shard.mailbox) }
 
     // MARK: Sending
 
     /// Sends a message that nobody has asked for. In one server it arrives before the answer to a message that is being
     /// handled.
     public func push<Value>(_ route: String, _ value: Value) throws {
-        connection.push(route, try shard.plan.serializer.body(of: value))
+        connection?.push(route, try shard.plan.serializer.body(of: value))
     }
 
     /// Tells the client to leave, and closes.
-    public func kick() { connection.kick(.kicked) }
+    public func kick() { connection?.kick(.kicked) }
 
-    public func close(_ reason: CloseReason = .done) { connection.link.close(reason) }
+    public func close(_ reason: CloseReason = .done) { link.close(reason) }
 
     // MARK: Who it is
 
@@ -55,7 +63,7 @@ public final class Session {
             self.uid = nil
             throw error
         }
-        if let older = shard.directory.bind(uid, at: connection.place) { shard.server?.kick(older, .replaced) }
+        if let older = shard.directory.bind(uid, at: place) { shard.server?.kick(older, .replaced) }
         for hook in shard.plan.boundHooks { try await hook(self, uid) }
     }
 
@@ -64,7 +72,7 @@ public final class Session {
     public func expire(after time: Duration) {
         let loop = shard.loop
         if let expiry { loop.cancel(expiry) }
-        expiry = isOpen ? loop.after(time, connection, token: AppConnection.expiryToken) : nil
+        expiry = connection.map { loop.after(time, $0, token: AppConnection.expiryToken) }
     }
 
     // MARK: What it remembers
@@ -87,7 +95,7 @@ public final class Session {
         if let expiry { shard.loop.cancel(expiry) }
         for body in exchange(&whenClosed, with: []) { body(self, reason) }
         for body in shard.plan.closeHooks { body(self, reason) }
-        if let uid { shard.directory.unbind(uid, at: connection.place) }
+        if let uid { shard.directory.unbind(uid, at: place) }
     }
 }
 

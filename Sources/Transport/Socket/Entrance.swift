@@ -26,9 +26,10 @@ extension Acceptor where Self == Entrance {
         Entrance { () throws(ListenError) in server.over(try Entrance.stream(address)) }
     }
 
-    /// Nil takes any path. With TLS it is what browsers call `wss`.
+    /// Nil takes any path. With TLS it is what browsers call `wss`. Messages may be large: who takes them in pieces has
+    /// limits of its own.
     public static func webSocket(_ address: String, path: String? = nil, tls server: TLSServer? = nil) -> Entrance {
-        webSocket(address, WebSocket(path: path), tls: server)
+        webSocket(address, WebSocket(path: path, maxMessageSize: 32 << 20), tls: server)
     }
 
     public static func webSocket(_ address: String, _ webSocket: WebSocket, tls server: TLSServer? = nil) -> Entrance {
