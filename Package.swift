@@ -81,7 +81,7 @@ let package = Package(
             "App",
             [
                 "OmniwayApp", "ConformanceServer", "Omniway", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport",
-                "OmniwayTelemetry", "OmniwayTesting",
+                "OmniwayTelemetry", "OmniwayTesting", "BrowserSupport",
             ]),
         tests("Document", []),
         .testTarget(

@@ -1,23 +1,10 @@
 // What the client must do, in a real browser. Tests/GatewayTests/Browser calls each check by its name on a page. Beside
 // it are a gateway with server 7, which obeys the messages "close", "dial me", "flood", "quiet", "count" and
 // "watch <id>" and sends all others back, and `script/`, a WebSocket that plays a gateway which says what it is told.
+import { hex, is, rejection, runner, unhex } from "./expect.js"
 import { Codec, Gateway, GatewayError, json, text } from "./omniway-gateway.js"
 
 const server = 7
-
-function is(actual, expected, what) {
-    const [one, other] = [JSON.stringify(actual), JSON.stringify(expected)]
-    if (one !== other) throw new Error(`${what}: ${one} where ${other} is right`)
-}
-
-async function rejection(promise, what) {
-    try {
-        await promise
-    } catch (error) {
-        return error
-    }
-    throw new Error(`${what} did not fail`)
-}
 
 async function next(connection) {
     for await (const message of connection) return message
@@ -201,7 +188,6 @@ async function gatewayRestarts({ url, dialect }) {
 
 const scripted = (base, steps, options) =>
     Gateway.connect(`${base}/script/${steps.join("-")}`, { reconnect: false, ...options })
-const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
 
 async function cutFrames({ base, dialect }) {
     const codec = new Codec(dialect)
@@ -340,7 +326,7 @@ async function vectors({ dialect }) {
     const frames = vectors.filter((vector) => vector.hex && !vector.name.includes("handshake"))
     const heard = new Set()
     for (const { hex: recorded, meaning } of frames) {
-        const bytes = Uint8Array.from(recorded.match(/../g), (pair) => parseInt(pair, 16))
+        const bytes = unhex(recorded)
         const codec = new Codec(dialect)
         const [frame] = codec.read(bytes)
         // What was read is written as the same bytes, so names, numbers and the order of arguments are right.
@@ -364,7 +350,7 @@ async function vectors({ dialect }) {
     const codec = new Codec(dialect)
     let count = 0
     for (let at = 0; at < whole.length; at += 14) {
-        const part = Uint8Array.from(whole.slice(at, at + 14).match(/../g), (pair) => parseInt(pair, 16))
+        const part = unhex(whole.slice(at, at + 14))
         for (const frame of codec.read(part)) is(frame.id >= 0, true, `frame ${count++}`)
     }
     is(count, frames.length, "frames in one stream")
@@ -379,9 +365,4 @@ const checks = {
     pings, notRead, lateAnswers, losses, applicationErrors, vectors,
 }
 
-/** "passed", or what is wrong. */
-export async function run(name, world) {
-    const late = new Promise((resolve) => setTimeout(() => resolve("it hangs"), 60_000))
-    const check = checks[name](world).then(() => "passed", (error) => error.stack)
-    return Promise.race([check, late])
-}
+export const run = runner(checks)

@@ -110,7 +110,9 @@ enum BrowserSite {
         for path in ["/omniway-gateway.js", "/Clients/javascript/omniway-gateway.js"] {
             routes.get(path, client, type: "text/javascript")
         }
-        routes.get("/checks.js", file("/Clients/javascript/test/checks.js"), type: "text/javascript")
+        for name in ["checks", "expect"] {
+            routes.get("/\(name).js", file("/Clients/javascript/test/\(name).js"), type: "text/javascript")
+        }
         let example = "/Examples/chat/"
         routes.get(example, file(example + "index.html"), type: "text/html")
         for dialect in GatewayDialect.allCases {
@@ -131,41 +133,5 @@ enum BrowserSite {
     private static func file(_ path: String) -> [UInt8] {
         let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(4).joined(separator: "/")
         return FileManager.default.contents(atPath: root + path).map { Array($0) } ?? []
-    }
-}
-
-/// Plays a gateway that says what it is told: bytes to send as one message, `w` and bytes to wait for, `t` for a text,
-/// `x` to close.
-private final class ScriptIntake: LinkIntake, LinkHandler {
-    private var steps: ArraySlice<String>
-    private var heard: [UInt8] = []
-
-    init(_ steps: [String]) { self.steps = steps[...] }
-
-    func accept(_ link: Link) -> (any LinkHandler)? { self }
-    func opened(_ link: Link) { goOn(link) }
-
-    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
-        heard += unsafe bytes.withUnsafeBytes { unsafe Array($0) }
-        goOn(link)
-        return bytes.byteCount
-    }
-
-    private func goOn(_ link: Link) {
-        while let step = steps.first {
-            if step.first == "w" {
-                let wanted = Vectors.bytes(String(step.dropFirst())) ?? []
-                guard heard.starts(with: wanted) else { return }
-                heard.removeFirst(wanted.count)
-            } else if step == "x" {
-                link.close(.done)
-            } else if step == "t" {
-                link.outgoingKind = .text
-                link.write(Array("text".utf8))
-            } else {
-                link.write(Vectors.bytes(step) ?? [])
-            }
-            steps.removeFirst()
-        }
     }
 }
