@@ -67,7 +67,7 @@ let package = Package(
             "Command",
             [
                 "Omniway", "OmniwayCommand", "EchoExample", "WebExample", "CommandsExample", "GatewayExample",
-                "ChatExample", "BrowserSupport", "OmniwayArguments", "OmniwayGateway", "OmniwayWire",
+                "ChatExample", "RoomExample", "BrowserSupport", "OmniwayArguments", "OmniwayGateway", "OmniwayWire",
                 "OmniwayTransport", "OmniwayTesting",
             ]),
         tests("Admin", ["OmniwayAdmin", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
@@ -104,6 +104,9 @@ let package = Package(
         .executableTarget(name: "GatewayExample", dependencies: ["Omniway"], path: "Examples/gateway"),
         .executableTarget(
             name: "ChatExample", dependencies: ["Omniway"], path: "Examples/chat",
+            exclude: ["README.md", "index.html"]),
+        .executableTarget(
+            name: "RoomExample", dependencies: ["Omniway"], path: "Examples/room",
             exclude: ["README.md", "index.html"]),
 
         .executableTarget(name: "ConformanceServer", dependencies: ["Omniway"], path: "Examples/conformance"),

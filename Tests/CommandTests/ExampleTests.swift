@@ -71,6 +71,58 @@ import Testing
         await example.stop()
     }
 
+    @Test func `pages of the room example join, hear each other, and see who leaves`() async throws {
+        let example = try await TestProgram([BuiltProduct.path("RoomExample")]) { $0.hasPrefix("http://") }
+        let url = try #require(await example.lines.first { $0.hasPrefix("http://") })
+        let loop = EventLoop()
+        let browser = try await Chromium(on: loop)
+        // The second page is a frame within the first.
+        let heard = try await browser.result(
+            of: """
+                (async () => {
+                    const seen = []
+                    const until = async (isTrue) => {
+                        while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 10))
+                    }
+                    const says = (page, id, words) => until(() => page.getElementById(id)?.textContent.includes(words))
+                    const fill = (page, form, words) => {
+                        page.querySelector(`#${form} input`).value = words
+                        page.forms[form].requestSubmit()
+                    }
+                    const parts = ["members", "heard"]
+                    const see = (page) => seen.push(parts.map((id) => page.getElementById(id).textContent))
+                    await says(document, "state", "who are you")
+                    fill(document, "join", "Anna")
+                    await says(document, "members", "Anna")
+                    const frame = document.createElement("iframe")
+                    frame.src = location.href
+                    document.body.append(frame)
+                    await until(() => frame.contentDocument?.forms.join)
+                    const other = frame.contentDocument
+                    await says(other, "state", "who are you")
+                    fill(other, "join", "Anna")
+                    await says(other, "state", "Anna is here already")
+                    fill(other, "join", "Bert")
+                    await says(document, "members", "Bert")
+                    await says(other, "state", "you are Bert")
+                    fill(other, "say", "hello from the frame")
+                    await says(document, "heard", "frame")
+                    fill(document, "say", "and back")
+                    await says(other, "heard", "back")
+                    see(document)
+                    see(other)
+                    frame.remove()
+                    await until(() => document.getElementById("members").textContent === "Anna")
+                    return seen
+                })()
+                """, at: url)
+        let both: JSON = ["Anna, Bert", "Bert: hello from the frameAnna: and back"]
+        #expect(heard == [both, both])
+        await browser.close()
+        await loop.shutdown()
+        await example.stop()
+    }
+
     @Test func `JSON goes out and comes back as what it was`() throws {
         struct Move: Codable, Equatable {
             let name: String
