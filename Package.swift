@@ -80,8 +80,8 @@ let package = Package(
         tests(
             "App",
             [
-                "OmniwayApp", "ConformanceServer", "Omniway", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport",
-                "OmniwayTelemetry", "OmniwayTesting", "BrowserSupport",
+                "OmniwayApp", "ConformanceServer", "GameExample", "Omniway", "OmniwayWire", "OmniwayCrypto",
+                "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting", "BrowserSupport",
             ]),
         tests("Document", []),
         .testTarget(
@@ -108,6 +108,8 @@ let package = Package(
         .executableTarget(
             name: "RoomExample", dependencies: ["Omniway"], path: "Examples/room",
             exclude: ["README.md", "index.html"]),
+        .executableTarget(
+            name: "GameExample", dependencies: ["Omniway"], path: "Examples/game", exclude: ["README.md"]),
 
         .executableTarget(name: "ConformanceServer", dependencies: ["Omniway"], path: "Examples/conformance"),
 
