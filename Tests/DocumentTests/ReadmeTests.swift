@@ -53,7 +53,8 @@ private struct Page {
     private static let pages =
         readmes + [
             "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/http.md", "docs/links.md",
-            "docs/operations.md", "docs/gateway.md", "docs/gateway-migration.md", "Examples/chat/README.md",
+            "docs/operations.md", "docs/gateway.md", "docs/gateway-migration.md", "docs/app.md",
+            "Examples/chat/README.md", "Examples/room/README.md", "Examples/game/README.md",
             "Clients/javascript/README.md",
         ]
 
