@@ -10,7 +10,7 @@ public struct MeterSnapshot: Sendable {
         /// A label, to ask for a series.
         public init(name: String, value: String) { (self.name, self.value) = (name, value) }
     }
-    /// What a meter said: counters and gauges a number, histograms all their buckets.
+    /// What a meter said: counters and gauges a number, histograms and summaries all their buckets.
     public enum Value: Sendable, Equatable { case number(Double), histogram(HistogramSnapshot) }
     /// One meter of a family.
     public struct Series: Sendable {
@@ -29,6 +29,8 @@ public struct MeterSnapshot: Sendable {
         public let kind: MeterKind
         /// One per set of labels, in the order of their making.
         public internal(set) var series: [Series]
+        /// What a summary's durations are shown in.
+        public internal(set) var unit = MeterUnit.seconds
     }
     /// In the order of their making.
     public private(set) var families: [Family]
@@ -52,7 +54,7 @@ public struct MeterSnapshot: Sendable {
         guard case .number(let number)? = series(name, labels)?.value else { return nil }
         return number
     }
-    /// The histogram of one series, for tests and status pages.
+    /// The histogram or summary of one series, for tests and status pages.
     public func histogram(_ name: String, labels: [Label] = []) -> HistogramSnapshot? {
         guard case .histogram(let histogram)? = series(name, labels)?.value else { return nil }
         return histogram
@@ -70,24 +72,45 @@ public struct MeterSnapshot: Sendable {
             for series in family.series {
                 switch series.value {
                 case .number(let number): Self.line(&text, family.name, series.labels, Self.format(number))
-                case .histogram(let histogram): Self.lines(&text, family.name, series.labels, histogram)
+                case .histogram(let histogram) where family.kind == .summary:
+                    Self.quantiles(&text, family, series.labels, histogram)
+                case .histogram(let histogram): Self.buckets(&text, family, series.labels, histogram)
                 }
             }
         }
         return text
     }
 
-    private static func lines(_ text: inout String, _ name: String, _ labels: [Label], _ histogram: HistogramSnapshot) {
+    private static func buckets(
+        _ text: inout String, _ family: Family, _ labels: [Label], _ histogram: HistogramSnapshot
+    ) {
         var seen: UInt64 = 0
         for index in histogram.counts.indices {
             seen += histogram.counts[index]
             guard index % Histogram.steps == Histogram.steps - 1 else { continue }  // One line per doubling.
-            let bound = Double(Histogram.upperBound(index)) / 1e9
-            line(&text, name + "_bucket", labels + [Label(name: "le", value: format(bound))], "\(seen)")
+            let bound = format(family.unit.number(Histogram.upperBound(index)))
+            line(&text, family.name + "_bucket", labels + [Label(name: "le", value: bound)], "\(seen)")
         }
-        line(&text, name + "_bucket", labels + [Label(name: "le", value: "+Inf")], "\(seen)")
-        line(&text, name + "_sum", labels, format(Double(histogram.sum) / 1e9))
-        line(&text, name + "_count", labels, "\(seen)")
+        line(&text, family.name + "_bucket", labels + [Label(name: "le", value: "+Inf")], "\(seen)")
+        total(&text, family, labels, histogram)
+    }
+
+    /// A quantile of nothing is no number.
+    private static func quantiles(
+        _ text: inout String, _ family: Family, _ labels: [Label], _ histogram: HistogramSnapshot
+    ) {
+        for rank in MeterKind.quantiles {
+            let value = histogram.count == 0 ? .nan : family.unit.number(histogram.percentile(rank))
+            line(&text, family.name, labels + [Label(name: "quantile", value: format(rank))], format(value))
+        }
+        total(&text, family, labels, histogram)
+    }
+
+    private static func total(
+        _ text: inout String, _ family: Family, _ labels: [Label], _ histogram: HistogramSnapshot
+    ) {
+        line(&text, family.name + "_sum", labels, format(family.unit.number(histogram.sum)))
+        line(&text, family.name + "_count", labels, "\(histogram.count)")
     }
 
     private static func line(_ text: inout String, _ name: String, _ labels: [Label], _ value: String) {

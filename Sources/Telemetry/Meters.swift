@@ -33,6 +33,7 @@ public final class Meters {
         let name: String
         let help: String
         let kind: MeterKind
+        let unit: MeterUnit
         var series: [Series] = []
     }
     private var families: [Family] = []
@@ -61,6 +62,16 @@ public final class Meters {
         return cell
     }
 
+    /// The same durations, shown as `MeterKind.quantiles` of all that was recorded since the start: for dashboards that
+    /// expect them. Each is within 13 %.
+    public func summary(
+        _ name: String, _ help: String, labels: Labels = [], in unit: MeterUnit = .seconds
+    ) -> Histogram {
+        guard case .histogram(let cell) = cell(name, help, labels, .summary, in: unit, { .histogram(Histogram()) })
+        else { mismatch(name) }
+        return cell
+    }
+
     /// A value that is read when a snapshot is made, for what is known elsewhere already.
     public func read(
         _ kind: MeterKind, _ name: String, _ help: String, labels: Labels = [], _ read: @escaping () -> Double
@@ -68,16 +79,21 @@ public final class Meters {
         _ = cell(name, help, labels, kind, { .read(read) })
     }
 
-    private func cell(_ name: String, _ help: String, _ labels: Labels, _ kind: MeterKind, _ make: () -> Cell) -> Cell {
+    private func cell(
+        _ name: String, _ help: String, _ labels: Labels, _ kind: MeterKind, in unit: MeterUnit = .seconds,
+        _ make: () -> Cell
+    ) -> Cell {
         let index: Int
         if let known = familyByName[name] {
             index = known
         } else {
             index = families.count
             familyByName[name] = index
-            families.append(Family(name: name, help: help, kind: kind))
+            families.append(Family(name: name, help: help, kind: kind, unit: unit))
         }
-        precondition(families[index].kind == kind, "meter \(name) is a \(families[index].kind) already")
+        precondition(
+            families[index].kind == kind && families[index].unit == unit,
+            "meter \(name) is a \(families[index].kind) already")
         if let known = families[index].series.first(where: { $0.labels.elementsEqual(labels, by: ==) }) {
             return known.cell
         }
@@ -98,7 +114,7 @@ public final class Meters {
                         MeterSnapshot.Series(
                             labels: series.labels.map { MeterSnapshot.Label(name: $0.name, value: $0.value) },
                             value: value(of: series.cell))
-                    })
+                    }, unit: family.unit)
             })
     }
 
@@ -113,4 +129,21 @@ public final class Meters {
 }
 
 /// What a meter's numbers mean, in Prometheus' words.
-public enum MeterKind: String, Sendable { case counter, gauge, histogram }
+public enum MeterKind: String, Sendable {
+    case counter, gauge, histogram, summary
+
+    /// What a summary shows, from 0 to 1.
+    public static let quantiles = [0.7, 0.95, 0.99]
+}
+
+/// What a summary shows durations in; its name says so at its end.
+public enum MeterUnit: Sendable {
+    case seconds, nanoseconds
+
+    func number(_ nanoseconds: UInt64) -> Double {
+        switch self {
+        case .seconds: Double(nanoseconds) / 1e9
+        case .nanoseconds: Double(nanoseconds)
+        }
+    }
+}

@@ -116,4 +116,53 @@ struct MeterSnapshotTests {
 
                 """)
     }
+
+    @Test func `a summary shows quantiles, the sum and the count, in its unit`() {
+        let meters = Meters()
+        for (name, unit) in [("wait_seconds", MeterUnit.seconds), ("wait_ns", .nanoseconds)] {
+            let summary = meters.summary(name, "Wait.", labels: [("route", "a")], in: unit)
+            for milliseconds: Int64 in 1...100 { summary.record(nanoseconds: milliseconds * 1_000_000) }
+        }
+        _ = meters.summary("none_ns", "None.", in: .nanoseconds)
+        #expect(
+            meters.snapshot().prometheusText == """
+                # HELP wait_seconds Wait.
+                # TYPE wait_seconds summary
+                wait_seconds{route="a",quantile="0.7"} 0.075497472
+                wait_seconds{route="a",quantile="0.95"} 0.092274688
+                wait_seconds{route="a",quantile="0.99"} 0.092274688
+                wait_seconds_sum{route="a"} 5.05
+                wait_seconds_count{route="a"} 100
+                # HELP wait_ns Wait.
+                # TYPE wait_ns summary
+                wait_ns{route="a",quantile="0.7"} 75497472
+                wait_ns{route="a",quantile="0.95"} 92274688
+                wait_ns{route="a",quantile="0.99"} 92274688
+                wait_ns_sum{route="a"} 5050000000
+                wait_ns_count{route="a"} 100
+                # HELP none_ns None.
+                # TYPE none_ns summary
+                none_ns{quantile="0.7"} NaN
+                none_ns{quantile="0.95"} NaN
+                none_ns{quantile="0.99"} NaN
+                none_ns_sum 0
+                none_ns_count 0
+
+                """)
+    }
+
+    @Test func `summaries of several loops become one, and its quantiles are of them all`() {
+        var sum = MeterSnapshot()
+        for loop: Int64 in 1...4 {
+            let meters = Meters()
+            let summary = meters.summary("wait_ns", "Wait.", in: .nanoseconds)
+            for _ in 0..<25 { summary.record(nanoseconds: loop * 1_000_000) }
+            sum.add(meters.snapshot())
+        }
+        #expect(sum.families.map(\.kind) == [.summary])
+        #expect(sum.families.map(\.unit) == [.nanoseconds])
+        #expect(sum.histogram("wait_ns")?.count == 100)
+        let median = Double(sum.histogram("wait_ns")?.percentile(0.7) ?? 0)
+        #expect(abs(median - 3_000_000) <= 0.13 * 3_000_000)
+    }
 }

@@ -28,6 +28,7 @@ struct MetersTests {
         #expect(idle !== other)
         #expect(meters.gauge("links", "Links.") === meters.gauge("links", "Links."))
         #expect(meters.histogram("h_seconds", "H.") === meters.histogram("h_seconds", "H."))
+        #expect(meters.summary("s_seconds", "S.") === meters.summary("s_seconds", "S."))
     }
 
     @Test func `what is known elsewhere is read when the snapshot is made`() {
@@ -49,6 +50,19 @@ struct MetersTests {
             let meters = Meters()
             _ = meters.counter("links", "Links.")
             _ = meters.gauge("links", "Links.")
+        }
+    }
+
+    @Test func `a summary is no histogram, and has one unit`() async {
+        await #expect(processExitsWith: .failure) {
+            let meters = Meters()
+            _ = meters.summary("wait_seconds", "Wait.")
+            _ = meters.histogram("wait_seconds", "Wait.")
+        }
+        await #expect(processExitsWith: .failure) {
+            let meters = Meters()
+            _ = meters.summary("wait", "Wait.", in: .seconds)
+            _ = meters.summary("wait", "Wait.", in: .nanoseconds)
         }
     }
 }
