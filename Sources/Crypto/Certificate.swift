@@ -126,7 +126,7 @@ package enum PEMError: Error, Equatable {
 }
 
 /// OpenSSL would ask for the password of an encrypted key at the terminal.
-private func refusePassword(
+func refusePassword(
     _ buffer: UnsafeMutablePointer<CChar>?, _ size: Int32, _ isWriting: Int32, _ user: UnsafeMutableRawPointer?
 ) -> Int32 { -1 }
 

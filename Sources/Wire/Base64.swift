@@ -18,12 +18,29 @@ package enum Base64 {
     /// Nil when the text is anything but what `encode` gives for some bytes.
     package static func decode(_ text: String) -> [UInt8]? {
         guard text.utf8.count.isMultiple(of: 4) else { return nil }
-        var bytes: [UInt8] = []
-        var (bits, count) = (0, 0)
         var rest = text.utf8[...]
         for _ in 0..<2 where rest.last == UInt8(ascii: "=") { rest = rest.dropLast() }
-        for byte in rest {
-            guard let digit = digits.firstIndex(of: byte) else { return nil }
+        return bytes(rest) { digits.firstIndex(of: $0) }
+    }
+
+    /// The variant for addresses, without padding (section 5), as web tokens have it. Nil unless the text is the one
+    /// way to write some bytes.
+    package static func decodeURL(_ text: some Sequence<UInt8>) -> [UInt8]? {
+        bytes(text) { byte in
+            switch byte {
+            case UInt8(ascii: "-"): 62
+            case UInt8(ascii: "_"): 63
+            case UInt8(ascii: "+"), UInt8(ascii: "/"): nil
+            default: digits.firstIndex(of: byte)
+            }
+        }
+    }
+
+    private static func bytes(_ text: some Sequence<UInt8>, _ digit: (UInt8) -> Int?) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var (bits, count) = (0, 0)
+        for byte in text {
+            guard let digit = digit(byte) else { return nil }
             (bits, count) = (bits << 6 | digit, count + 6)
             if count >= 8 {
                 count -= 8
@@ -31,6 +48,6 @@ package enum Base64 {
                 bits &= (1 << count) - 1
             }
         }
-        return bits == 0 ? bytes : nil
+        return bits == 0 && count < 6 ? bytes : nil
     }
 }

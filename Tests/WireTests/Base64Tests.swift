@@ -15,4 +15,17 @@ import Testing
     func `what no bytes are encoded as is refused`(_ text: String) {
         #expect(Base64.decode(text) == nil)
     }
+
+    @Test(arguments: [("", ""), ("Zg", "f"), ("Zm8", "fo"), ("Zm9v", "foo"), ("Zm9vYg", "foob")])
+    func `the variant for addresses has no padding`(_ encoded: String, _ plain: String) {
+        #expect(Base64.decodeURL(encoded.utf8) == Array(plain.utf8))
+    }
+
+    @Test func `the variant for addresses has two other digits`() {
+        #expect(Base64.decodeURL("-_-_".utf8) == [0xfb, 0xff, 0xbf])
+        #expect(Base64.decode("+/+/") == [0xfb, 0xff, 0xbf])
+        for other in ["+/+/", "Z", "Zh", "Zm9", "Zg==", "Zm9vY", "Zm 9", "Zm9v\n"] {
+            #expect(Base64.decodeURL(other.utf8) == nil, "\(other)")
+        }
+    }
 }
