@@ -19,7 +19,7 @@ public final class App: Sendable, HandlerTable {
     public let id: String
     public let settings: AppSettings
     public let serializer: any Serializer
-    public let groups = Groups()
+    public let groups: Groups
     private let state: Lock<State>
 
     private enum State {
@@ -36,6 +36,7 @@ public final class App: Sendable, HandlerTable {
         var random: any RandomNumberGenerator = SystemRandomNumberGenerator()
         (self.type, self.id) = (type, id ?? RequestID.next(using: &random))
         (self.settings, self.serializer) = (settings, serializer)
+        groups = Groups(settings.groups)
         state = Lock(.building(AppBlueprint()))
     }
 
@@ -81,6 +82,7 @@ public final class App: Sendable, HandlerTable {
         do {
             let plan = try AppPlan(blueprint, self)
             let server = await AppServer(plan, self, on: loops)
+            groups.begin(loops[0].clock)
             state.withLock { $0 = .running(server) }
             try await server.open(blueprint)
         } catch {

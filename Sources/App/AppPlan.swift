@@ -100,6 +100,9 @@ extension AppSettings {
         if inFlight.perSession < 1 || inFlight.perServer < 1 {
             faults.append("inFlight is \(inFlight.perSession) and \(inFlight.perServer); at least 1 each")
         }
+        if groups.groups < 0 || groups.members < 1 {
+            faults.append("groups is \(groups.groups) of \(groups.members); at least 0 of 1")
+        }
         return faults
     }
 }

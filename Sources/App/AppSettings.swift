@@ -24,6 +24,7 @@ public struct AppSettings: Sendable {
     public var maxSessions = 1 << 20
     /// How long `stop` waits for messages under way.
     public var drainLimit = Duration.seconds(10)
+    public var groups = GroupLimits()
     public init() {}
 
     public enum Compression: Sendable, Equatable {

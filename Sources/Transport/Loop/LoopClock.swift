@@ -9,7 +9,7 @@ public enum LoopClock: Sendable {
     /// `EventLoop.simulateTurn()`.
     case manual(ManualClock)
 
-    var now: Moment {
+    package var now: Moment {
         switch self {
         case .system:
             var time = timespec()
