@@ -40,7 +40,7 @@ final class AppPlan: Sendable {
     let refusal: [UInt8]
 
     init(_ blueprint: AppBlueprint, _ app: App) throws {
-        var faults = app.settings.faults
+        var faults = app.settings.faults + app.settings.meterFaults
         var handlers: [(route: PomeloRoute, handler: Handler)] = []
         var known: Set<String> = []
         for (text, handler) in blueprint.handlers {

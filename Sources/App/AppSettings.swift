@@ -25,6 +25,8 @@ public struct AppSettings: Sendable {
     /// How long `stop` waits for messages under way.
     public var drainLimit = Duration.seconds(10)
     public var groups = GroupLimits()
+    /// Labels of all meters of this app besides `serverType`: `game`, a region.
+    public var meterLabels: [String: String] = [:]
     public init() {}
 
     public enum Compression: Sendable, Equatable {

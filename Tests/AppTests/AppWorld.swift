@@ -33,14 +33,32 @@ struct AppWorld {
         return client
     }
 
-    /// The sum of a meter over all loops.
-    func meter(_ name: String, _ labels: (String, String)...) async -> Double {
-        var sum = 0.0
-        for loop in world.loops {
-            let labels = labels.map { MeterSnapshot.Label(name: $0.0, value: $0.1) }
-            sum += await loop.snapshot().number(name, labels: labels) ?? 0
-        }
+    /// What all loops have counted.
+    func snapshot() async -> MeterSnapshot {
+        var sum = MeterSnapshot()
+        for loop in world.loops { sum.add(await loop.snapshot()) }
         return sum
+    }
+
+    /// The series of a meter that have these labels, among others.
+    func series(_ name: String, _ labels: [(String, String)]) async -> [MeterSnapshot.Series] {
+        let wanted = labels.map { MeterSnapshot.Label(name: $0.0, value: $0.1) }
+        return await snapshot().families.first { $0.name == name }?.series
+            .filter { series in wanted.allSatisfy(series.labels.contains) } ?? []
+    }
+
+    /// The sum of a meter over all loops and all series that have these labels, among others.
+    func meter(_ name: String, _ labels: (String, String)...) async -> Double {
+        await series(name, labels).reduce(0) { if case .number(let number) = $1.value { $0 + number } else { $0 } }
+    }
+
+    /// What a summary or histogram has recorded, over all loops and all series that have these labels, among others.
+    func records(_ name: String, _ labels: (String, String)...) async -> HistogramSnapshot? {
+        await series(name, labels).reduce(nil) { sum, series in
+            guard case .histogram(var histogram) = series.value else { return sum }
+            if let sum { histogram.add(sum) }
+            return histogram
+        }
     }
 }
 
@@ -91,8 +109,9 @@ struct TestClient {
     /// The next packet that has come; nil when there is none.
     func packet() async -> (kind: PomeloPacket.Kind, body: [UInt8])? {
         let bytes = await unread()
-        guard let packet = try? PomeloPacketCodec(maxBodySize: PomeloPacket.mostBodyBytes)
-            .packet(in: unsafe bytes.span.bytes, at: 0)
+        guard
+            let packet = try? PomeloPacketCodec(maxBodySize: PomeloPacket.mostBodyBytes)
+                .packet(in: unsafe bytes.span.bytes, at: 0)
         else { return nil }
         _ = await read(packet.end)
         return (packet.kind, Array(bytes[packet.body]))

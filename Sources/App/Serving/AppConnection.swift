@@ -223,7 +223,10 @@ final class AppConnection: LinkHandler {
         if plan.settings.inFlight.whenFull == .waits, calls.count == most { wait() }
     }
 
-    func began(_ call: Call) { notBegun -= 1 }
+    func began(_ call: Call) {
+        notBegun -= 1
+        shard.counters.began(call.route, after: shard.loop.clockTime - call.context.arrived)
+    }
 
     func ended(_ call: Call) {
         shard.callEnded()

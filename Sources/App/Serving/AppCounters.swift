@@ -1,8 +1,8 @@
 import OmniwayTelemetry
 import OmniwayTransport
 
-/// What the part of an app on one loop counts. Labels come from the app's own routes and from codes of errors, never
-/// from what clients write.
+/// What the part of an app on one loop counts. Labels come from the app's own routes and settings and from codes of
+/// errors, never from what clients write.
 final class AppCounters {
     let sessions: Gauge
     let calls: Gauge
@@ -12,32 +12,41 @@ final class AppCounters {
     let unrouted: Counter
     private let meters: Meters
     private let routes: [String]
+    /// What every meter here says besides its own labels.
+    private let labels: Meters.Labels
     /// Of answers without an error, by route: looked up for every message.
     private let good: [Histogram]
     private var failed: [Failed: Histogram] = [:]
+    /// By route; nil for those that have never waited.
+    private var delays: [Histogram?]
 
     private struct Failed: Hashable {
         let route: Int
         let code: String
     }
 
-    init(_ meters: Meters, _ table: RouteTable) {
-        self.meters = meters
-        routes = table.routes.map(\.name)
-        sessions = meters.gauge("pitaya_acceptor_connected_clients", "Sessions that are open.")
-        calls = meters.gauge("omniway_app_calls", "Handlers that wait for something.")
-        exceeded = meters.counter(
-            "pitaya_acceptor_exceeded_rate_limiting", "Packets above a client's rate limit.")
-        refused = meters.counter("omniway_app_overloaded_total", "Messages refused because too much was under way.")
-        late = meters.counter("omniway_app_late_answers_total", "Answers for clients that had gone.")
-        unrouted = meters.counter("omniway_app_unrouted_total", "Notifies to routes that lead nowhere.")
-        good = routes.map { Self.responseTime(meters, $0, "") }
+    init(_ meters: Meters, _ plan: AppPlan) {
+        let labels = plan.meterLabels
+        (self.meters, self.labels) = (meters, labels)
+        routes = plan.routes.routes.map(\.name)
+        sessions = meters.gauge("pitaya_acceptor_connected_clients", "Sessions that are open.", labels: labels)
+        calls = meters.gauge("omniway_app_calls", "Handlers that wait for something.", labels: labels)
+        func counter(_ name: String, _ help: String) -> Counter { meters.counter(name, help, labels: labels) }
+        exceeded = counter("pitaya_acceptor_exceeded_rate_limiting", "Packets above a client's rate limit.")
+        refused = counter("omniway_app_overloaded_total", "Messages refused because too much was under way.")
+        late = counter("omniway_app_late_answers_total", "Answers for clients that had gone.")
+        unrouted = counter("omniway_app_unrouted_total", "Notifies to routes that lead nowhere.")
+        good = routes.map { Self.responseTime(meters, $0, "", labels) }
+        delays = Array(repeating: nil, count: routes.count)
     }
 
-    private static func responseTime(_ meters: Meters, _ route: String, _ code: String) -> Histogram {
-        meters.histogram(
-            "omniway_app_response_seconds", "From a message's arrival to its answer.",
-            labels: [("route", route), ("status", code.isEmpty ? "ok" : "failed"), ("code", code)])
+    private static func responseTime(
+        _ meters: Meters, _ route: String, _ code: String, _ labels: Meters.Labels
+    ) -> Histogram {
+        meters.summary(
+            "pitaya_handler_response_time_ns", "From a message's arrival to its answer, since the start.",
+            labels: [("route", route), ("status", code.isEmpty ? "ok" : "failed"), ("type", "handler"), ("code", code)]
+                + labels, in: .nanoseconds)
     }
 
     func answered(_ route: Int, after time: Duration) { good[route].record(nanoseconds: time.nanoseconds) }
@@ -46,7 +55,7 @@ final class AppCounters {
         let isCommon = failed.count < Self.mostCodes || failed[Failed(route: route, code: code)] != nil
         let key = Failed(route: route, code: isCommon ? code : "other")
         if let histogram = failed[key] { return histogram.record(nanoseconds: time.nanoseconds) }
-        let histogram = Self.responseTime(meters, routes[route], key.code)
+        let histogram = Self.responseTime(meters, routes[route], key.code, labels)
         failed[key] = histogram
         histogram.record(nanoseconds: time.nanoseconds)
     }
@@ -54,8 +63,42 @@ final class AppCounters {
     /// An application may make codes as it likes; meters for all of them it cannot.
     private static let mostCodes = 1_000
 
+    /// A handler has begun that did not do so at once.
+    func began(_ route: Int, after time: Duration) {
+        let histogram =
+            delays[route]
+            ?? meters.summary(
+                "pitaya_handler_handler_delay_ns", "From the arrival of a message that has to wait to its handler.",
+                labels: [("route", routes[route]), ("type", "local")] + labels, in: .nanoseconds)
+        delays[route] = histogram
+        histogram.record(nanoseconds: time.nanoseconds)
+    }
+
     func ended(_ reason: CloseReason) {
-        meters.counter("omniway_app_closed_total", "Sessions that ended, by reason.", labels: [("reason", reason.name)])
-            .add(1)
+        meters.counter(
+            "omniway_app_closed_total", "Sessions that ended, by reason.", labels: [("reason", reason.name)] + labels
+        )
+        .add(1)
+    }
+}
+
+extension AppPlan {
+    /// In the order of their names, so that all loops count the same series.
+    fileprivate var meterLabels: Meters.Labels {
+        [("serverType", type)] + settings.meterLabels.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+}
+
+extension AppSettings {
+    /// What Prometheus would not take.
+    var meterFaults: [String] {
+        let taken = ["route", "status", "type", "code", "reason", "serverType", "quantile"]
+        return meterLabels.keys.sorted().compactMap { name in
+            if taken.contains(name) { return "meterLabels has \(name), which the app's meters have already; rename it" }
+            let isName =
+                name.utf8.allSatisfy { $0 < 0x80 } && name.first?.isNumber == false
+                && name.allSatisfy { $0.isLetter || $0.isNumber || $0 == "_" } && !name.hasPrefix("__")
+            return isName ? nil : "meterLabels has \"\(name)\"; a label's name is letters, digits and underscores"
+        }
     }
 }

@@ -25,7 +25,7 @@ final class AppShard: LinkIntake, TimerTarget {
     init(on loop: Loop, _ index: Int, of loops: Int, _ plan: AppPlan, _ directory: SessionDirectory, _ app: App) {
         (self.loop, self.index, self.plan, self.directory, self.app) = (loop, index, plan, directory, app)
         mostCalls = max(1, plan.settings.inFlight.perServer / loops)
-        counters = AppCounters(loop.meters, plan.routes)
+        counters = AppCounters(loop.meters, plan)
         mailbox = loop.mailbox { _ in }
         loop.remove(mailbox)
         mailbox = loop.mailbox { [unowned self] in take($0) }
