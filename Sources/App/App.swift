@@ -20,12 +20,14 @@ public final class App: Sendable, HandlerTable {
     public let settings: AppSettings
     public let serializer: any Serializer
     public let groups: Groups
+    let timers: AppTimers
     private let state: Lock<State>
 
     private enum State {
         case building(AppBlueprint)
         case starting
         case running(AppServer)
+        case stopping(AppServer)
         case stopped
     }
 
@@ -36,7 +38,7 @@ public final class App: Sendable, HandlerTable {
         var random: any RandomNumberGenerator = SystemRandomNumberGenerator()
         (self.type, self.id) = (type, id ?? RequestID.next(using: &random))
         (self.settings, self.serializer) = (settings, serializer)
-        groups = Groups(settings.groups)
+        (groups, timers) = (Groups(settings.groups), AppTimers(most: settings.maxTimers))
         state = Lock(.building(AppBlueprint()))
     }
 
@@ -62,8 +64,9 @@ public final class App: Sendable, HandlerTable {
     public func add(
         _ service: some Service, name: String? = nil, naming: @escaping @Sendable (String) -> String = { $0 }
     ) {
-        change { $0.services.append(service) }
-        service.handlers(ServiceTable(app: self, service: name ?? service.name, naming: naming))
+        let name = name ?? service.name
+        change { $0.modules.append((name, service)) }
+        service.handlers(ServiceTable(app: self, service: name, naming: naming))
     }
 
     // MARK: Its life
@@ -81,33 +84,47 @@ public final class App: Sendable, HandlerTable {
         guard let blueprint else { throw AppStartError.startedTwice }
         do {
             let plan = try AppPlan(blueprint, self)
-            let server = await AppServer(plan, self, on: loops)
+            let server = await AppServer(plan, self, blueprint.modules, on: loops)
             groups.begin(loops[0].clock)
             state.withLock { $0 = .running(server) }
-            try await server.open(blueprint)
+            try await server.open(blueprint.acceptors)
         } catch {
+            _ = await end(drains: false)
+            timers.end()
             state.withLock { $0 = .stopped }
             throw error
         }
     }
 
-    /// Accepts no more, waits for messages under way (at most `settings.drainLimit`), closes all sessions and stops the
-    /// services. Returns how many messages were cut off.
+    /// Accepts no more; with `settings.drain` lets sessions leave by themselves for a time; waits for messages under
+    /// way (at most `settings.drainLimit`); closes all sessions and stops the modules. Returns how many messages were
+    /// cut off.
     @discardableResult
-    public func stop() async -> Int {
+    public func stop() async -> Int { await end(drains: true) }
+
+    private func end(drains: Bool) async -> Int {
         let server = state.withLock { state -> AppServer? in
             guard case .running(let server) = state else { return nil }
-            state = .stopped
+            state = .stopping(server)
             return server
         }
-        return await server?.close() ?? 0
+        guard let server else { return 0 }
+        let cutOff = await server.close(drains: drains)
+        state.withLock { $0 = .stopped }
+        await server.release()
+        return cutOff
     }
 
     // MARK: While it runs
 
     /// Nil before the start and after the end.
     var server: AppServer? {
-        state.withLock { if case .running(let server) = $0 { server } else { nil } }
+        state.withLock { state in
+            switch state {
+            case .running(let server), .stopping(let server): server
+            case .building, .starting, .stopped: nil
+            }
+        }
     }
 
     /// Where it listens, in the order in which that was said.
@@ -144,12 +161,15 @@ public final class App: Sendable, HandlerTable {
 /// What keeps an app from starting.
 public enum AppStartError: Error, CustomStringConvertible {
     case startedTwice
+    /// The module of this name has refused to start.
+    case module(String, any Error)
     /// All that is wrong with what was set up.
     case faults([String])
 
     public var description: String {
         switch self {
         case .startedTwice: "an app starts once; make another one"
+        case .module(let name, let error): "the module \(name) did not start: \(error)"
         case .faults(let faults): "the app cannot start:\n  " + faults.joined(separator: "\n  ")
         }
     }

@@ -6,7 +6,7 @@ import OmniwayWire
 struct AppBlueprint {
     var acceptors: [any Acceptor] = []
     var handlers: [(route: String, handler: Handler)] = []
-    var services: [any Service] = []
+    var modules: [(name: String, module: any Module)] = []
     var pipeline = Pipeline()
     var validators: [(name: String, check: @Sendable (Handshake) throws -> Void)] = []
     var authentication: AppPlan.SessionHook?
@@ -40,7 +40,7 @@ final class AppPlan: Sendable {
     let refusal: [UInt8]
 
     init(_ blueprint: AppBlueprint, _ app: App) throws {
-        var faults = app.settings.faults + app.settings.meterFaults
+        var faults = app.settings.faults + app.settings.meterFaults + blueprint.moduleFaults
         var handlers: [(route: PomeloRoute, handler: Handler)] = []
         var known: Set<String> = []
         for (text, handler) in blueprint.handlers {
@@ -99,6 +99,11 @@ extension AppSettings {
         }
         if inFlight.perSession < 1 || inFlight.perServer < 1 {
             faults.append("inFlight is \(inFlight.perSession) and \(inFlight.perServer); at least 1 each")
+        }
+        if maxTimers < 0 { faults.append("maxTimers is \(maxTimers); at least 0") }
+        if let drain, drain.limit < .zero || drain.period < .milliseconds(1) || drain.spread < .zero {
+            faults.append(
+                "drain is \(drain.limit), \(drain.period), \(drain.spread); at least zero, a millisecond, zero")
         }
         if groups.groups < 0 || groups.members < 1 {
             faults.append("groups is \(groups.groups) of \(groups.members); at least 0 of 1")

@@ -24,6 +24,10 @@ public struct AppSettings: Sendable {
     public var maxSessions = 1 << 20
     /// How long `stop` waits for messages under way.
     public var drainLimit = Duration.seconds(10)
+    /// How `stop` lets sessions leave by themselves before that; nil when it does not.
+    public var drain: SessionDrain?
+    /// Most timers at a time; what is set beyond never runs, and the log says so.
+    public var maxTimers = 100_000
     public var groups = GroupLimits()
     /// Labels of all meters of this app besides `serverType`: `game`, a region.
     public var meterLabels: [String: String] = [:]
@@ -43,6 +47,18 @@ public struct AppSettings: Sendable {
             precondition(limit > 0 && interval > .zero, "a rate needs a limit and an interval above zero")
             (self.limit, self.interval) = (limit, interval)
         }
+    }
+
+    /// What becomes of sessions when the app is told to stop. They are served meanwhile, and no new ones come.
+    public struct SessionDrain: Sendable, Equatable {
+        /// How long sessions, and those that modules count, may take to leave.
+        public var limit = Duration.seconds(6 * 3600)
+        /// How often it looks whether they have.
+        public var period = Duration.seconds(5)
+        /// The closing of those that have not left is spread over so long: all at once, they would all come back to
+        /// another server at once.
+        public var spread = Duration.seconds(10)
+        public init() {}
     }
 
     /// How many handlers may be waiting for something at once. Plain handlers never wait and are not counted.

@@ -1,6 +1,4 @@
-import OmniwayTelemetry
-
-/// Handlers that belong together, under one name, with a life of their own.
+/// Handlers that belong together, under one name, with the life of a module.
 ///
 /// ```swift
 /// final class Room: Service {
@@ -12,20 +10,9 @@ import OmniwayTelemetry
 /// }
 /// app.add(Room())
 /// ```
-public protocol Service: AnyObject, Sendable {
-    /// The middle part of its routes.
-    var name: String { get }
-    /// Called once, when the service is added.
+public protocol Service: Module {
+    /// Called once, when the service is added. The service's name is the middle part of their routes.
     func handlers(_ table: ServiceTable)
-    /// Before the app listens; an error keeps it from starting.
-    func start(_ app: App) async throws
-    /// When the app has let go of all sessions.
-    func stop(_ app: App) async
-}
-
-extension Service {
-    public func start(_ app: App) async throws {}
-    public func stop(_ app: App) async {}
 }
 
 /// Where a service puts its handlers: by the names of methods alone.

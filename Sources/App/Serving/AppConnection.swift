@@ -97,7 +97,10 @@ final class AppConnection: LinkHandler {
 
     func writable(_ link: Link) { roomAgain() }
 
-    func closed(_ link: Link, _ reason: CloseReason) {
+    func closed(_ link: Link, _ reason: CloseReason) { end(reason) }
+
+    func end(_ reason: CloseReason) {
+        guard session.isOpen else { return }
         serving.close()
         for call in exchange(&calls, with: []) { call.cancel() }
         session.ended(reason)
@@ -314,6 +317,8 @@ final class AppConnection: LinkHandler {
         handleHeld()
         if !isWaiting, serving.phase != .deciding { link.resumeReading() }
     }
+
+    var isIdle: Bool { calls.isEmpty }
 
     /// The app ends: what is under way is finished, nothing new is begun.
     func stopReading() {

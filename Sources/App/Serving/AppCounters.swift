@@ -10,6 +10,9 @@ final class AppCounters {
     let refused: Counter
     let late: Counter
     let unrouted: Counter
+    let timerRuns: Counter
+    let timerErrors: Counter
+    let timerSkips: Counter
     private let meters: Meters
     private let routes: [String]
     /// What every meter here says besides its own labels.
@@ -36,6 +39,10 @@ final class AppCounters {
         refused = counter("omniway_app_overloaded_total", "Messages refused because too much was under way.")
         late = counter("omniway_app_late_answers_total", "Answers for clients that had gone.")
         unrouted = counter("omniway_app_unrouted_total", "Notifies to routes that lead nowhere.")
+        timerRuns = counter("omniway_app_timer_runs_total", "Runs of timers.")
+        timerErrors = counter("omniway_app_timer_errors_total", "Runs of timers that ended with an error.")
+        timerSkips = counter(
+            "omniway_app_timer_skips_total", "Ticks of timers that were busy still, or for which there was no room.")
         good = routes.map { Self.responseTime(meters, $0, "", labels) }
         delays = Array(repeating: nil, count: routes.count)
     }

@@ -8,17 +8,15 @@ final class AppServer: Sendable {
     let plan: AppPlan
     let directory = SessionDirectory()
     private let app: App
-    private let shards: [LoopBound<AppShard>]
+    let shards: [LoopBound<AppShard>]
     private let mailboxes: [Mailbox<AppMail>]
-    private let opened = Lock(Opened())
+    private let modules: AppModules
+    private let listening = Lock<[Listening]>([])
 
-    private struct Opened {
-        var listening: [Listening] = []
-        var services: [any Service] = []
-    }
-
-    init(_ plan: AppPlan, _ app: App, on loops: [EventLoop]) async {
-        (self.plan, self.app) = (plan, app)
+    init(
+        _ plan: AppPlan, _ app: App, _ modules: [(name: String, module: any Module)], on loops: [EventLoop]
+    ) async {
+        (self.plan, self.app, self.modules) = (plan, app, AppModules(modules))
         var (shards, mailboxes): ([LoopBound<AppShard>], [Mailbox<AppMail>]) = ([], [])
         for (index, loop) in loops.enumerated() {
             let directory = directory
@@ -30,49 +28,67 @@ final class AppServer: Sendable {
         for shard in shards { await shard.run { _, shard in shard.server = self } }
     }
 
-    var addresses: [SocketAddress] { opened.withLock { $0.listening.map(\.address) } }
+    var addresses: [SocketAddress] { listening.withLock { $0.map(\.address) } }
 
-    func open(_ blueprint: AppBlueprint) async throws {
-        do {
-            for service in blueprint.services {
-                try await service.start(app)
-                opened.withLock { $0.services.append(service) }
-            }
-            for acceptor in blueprint.acceptors {
-                let listening = try await acceptor.open(into: shards)
-                opened.withLock { $0.listening.append(listening) }
-            }
-        } catch {
-            _ = await close()
-            throw error
+    func open(_ acceptors: [any Acceptor]) async throws {
+        try await modules.start(app)
+        for acceptor in acceptors {
+            let opened = try await acceptor.open(into: shards)
+            listening.withLock { $0.append(opened) }
         }
+        app.timers.begin(self)
     }
 
-    func close() async -> Int {
-        for listening in opened.withLock({ exchange(&$0.listening, with: []) }) { await listening.stop() }
+    // MARK: The end
+
+    /// Returns how many messages were still under way when their time was over.
+    func close(drains: Bool) async -> Int {
+        for listening in listening.withLock({ exchange(&$0, with: []) }) { await listening.stop() }
+        if drains, let drain = plan.settings.drain { await letLeave(drain) }
+        app.timers.end()
+        let limit = plan.settings.drainLimit
+        var waits: [AsyncStream<Int>] = []
+        for shard in shards { waits.append(await begin(shard) { $0.drain(within: limit, then: $1) }) }
         var cutOff = 0
-        for shard in shards { cutOff += await drain(shard) }
-        for service in opened.withLock({ exchange(&$0.services, with: []) }).reversed() { await service.stop(app) }
-        for shard in shards {
-            await shard.run { _, shard in shard.closeAll() }
-            await shard.release()
-        }
+        for wait in waits { for await count in wait { cutOff += count } }
+        await modules.beforeStop(app)
+        for shard in shards { await shard.run { _, shard in shard.closeAll() } }
+        await modules.stop(app)
         return cutOff
     }
 
-    /// How many messages were still under way when the time was over.
-    private func drain(_ shard: LoopBound<AppShard>) async -> Int {
+    /// Sessions leave by themselves; those that have not in time are closed one after the other, while the others are
+    /// still served.
+    private func letLeave(_ drain: AppSettings.SessionDrain) async {
+        modules.startDraining(app)
+        let (modules, directory) = (modules, directory)
+        let wait = await begin(shards[0]) { shard, then in
+            SessionWait(drain, { directory.count == 0 && modules.areEmpty }, then).check(on: shard.loop)
+        }
+        for await _ in wait {}
+        var closings: [AsyncStream<Int>] = []
+        for shard in shards {
+            closings.append(await begin(shard) { SessionClosing($0, over: drain.spread, $1).step(on: $0.loop) })
+        }
+        for closing in closings { for await _ in closing {} }
+    }
+
+    /// Begins something on a loop that says a number when it is over.
+    private func begin(
+        _ shard: LoopBound<AppShard>, _ body: @Sendable (AppShard, @escaping @Sendable (Int) -> Void) -> Void
+    ) async -> AsyncStream<Int> {
         let (answer, waiter) = AsyncStream.makeStream(of: Int.self)
-        let limit = plan.settings.drainLimit
         await shard.run { _, shard in
-            shard.drain(within: limit) { count in
+            body(shard) { count in
                 waiter.yield(count)
                 waiter.finish()
             }
         }
-        for await count in answer { return count }
-        return 0
+        return answer
     }
+
+    /// Lets go of the loops. Nobody may reach for them any more.
+    func release() async { for shard in shards { await shard.release() } }
 
     // MARK: To users, from anywhere
 
@@ -102,8 +118,10 @@ final class AppServer: Sendable {
     func kick(_ place: SessionPlace, _ reason: CloseReason) { tell(place.loop, .kick(place.link, reason)) }
 
     /// At once on the caller's own loop: what a handler says to others comes before its answer.
-    private func tell(_ loop: Int, _ mail: AppMail) {
-        if shards[loop].ifHere({ _, shard in shard.take(mail) }) == nil { mailboxes[loop].post(mail) }
+    /// False when that is far behind.
+    @discardableResult
+    func tell(_ loop: Int, _ mail: AppMail) -> Bool {
+        shards[loop].ifHere { _, shard in shard.take(mail) } != nil || mailboxes[loop].post(mail)
     }
 
     func player(_ user: String) -> Player? {
@@ -129,4 +147,6 @@ enum AppMail: Sendable {
     case send(SharedBytes, [LinkID])
     case kick(LinkID, CloseReason)
     case run(LinkID, @Sendable (Session) -> Void)
+    /// It begins, or has been stopped.
+    case timer(AppTimer)
 }

@@ -13,6 +13,7 @@ final class AppShard: LinkIntake, TimerTarget {
     /// What leads to the other loops; nil when the app has ended.
     var server: AppServer?
     private(set) var mailbox: Mailbox<AppMail>
+    private(set) lazy var timers = ShardTimers(self)
     private let mostCalls: Int
     private var calls = 0
     /// Sessions that are read again when fewer calls are under way.
@@ -52,10 +53,11 @@ final class AppShard: LinkIntake, TimerTarget {
         case .send(let packet, let links): for link in links { connection(link)?.push(packet) }
         case .kick(let link, let reason): connection(link)?.kick(reason)
         case .run(let link, let body): if let connection = connection(link) { body(connection.session) }
+        case .timer(let timer): timers.take(timer)
         }
     }
 
-    private func connection(_ id: LinkID) -> AppConnection? { loop.link(id)?.handler as? AppConnection }
+    func connection(_ id: LinkID) -> AppConnection? { loop.link(id)?.handler as? AppConnection }
 
     // MARK: Packets out
 
@@ -88,8 +90,8 @@ final class AppShard: LinkIntake, TimerTarget {
 
     var hasRoom: Bool { calls < mostCalls }
 
-    /// The task of a call; nil when there are too many.
-    func start(_ call: Call) -> StartedTask? {
+    /// The task of a call, or of a timer that comes like one; nil when there are too many.
+    func start(_ call: any LoopTask) -> StartedTask? {
         guard hasRoom, let task = loop.start(call) else { return nil }
         calls += 1
         counters.calls.add(1)
@@ -125,17 +127,23 @@ final class AppShard: LinkIntake, TimerTarget {
     /// Waits until nothing is under way, or the time is over. Nothing new is begun meanwhile.
     func drain(within limit: Duration, then: @escaping @Sendable (Int) -> Void) {
         for connection in connections { connection.stopReading() }
+        timers.stop()
         let drain = Drain { [unowned self] in then(calls) }
         self.drain = drain
         if calls == 0 || limit <= .zero { drain.end(on: loop) } else { drain.wait(limit, on: loop) }
     }
 
+    /// When it returns, all sessions have ended, and who wanted to know was told.
     func closeAll() {
-        for connection in connections { connection.link.close(.shutdown) }
+        for connection in connections {
+            connection.link.close(.shutdown)
+            connection.end(.shutdown)
+        }
+        timers.cancel()
         loop.remove(mailbox)
     }
 
-    private var connections: [AppConnection] {
+    var connections: [AppConnection] {
         var found: [AppConnection] = []
         loop.forEachLink { link in
             if let connection = link.handler as? AppConnection, connection.shard === self { found.append(connection) }
