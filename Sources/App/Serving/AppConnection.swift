@@ -228,7 +228,13 @@ final class AppConnection: LinkHandler {
 
     func began(_ call: Call) {
         notBegun -= 1
-        shard.counters.began(call.route, after: shard.loop.clockTime - call.context.arrived)
+        shard.counters.began(call.route.index, after: shard.loop.clockTime - call.context.arrived)
+    }
+
+    /// Its session ended, or its time was over, in the turn in which it came.
+    func neverBegan(_ call: Call) {
+        notBegun -= 1
+        ended(call)
     }
 
     func ended(_ call: Call) {

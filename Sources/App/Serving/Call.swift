@@ -4,11 +4,12 @@ import OmniwayTransport
 final class Call: LoopTask, TimerTarget {
     let context: Context
     let id: UInt64
-    private let route: Route
+    let route: Route
     private let connection: AppConnection
     private let body: [UInt8]
     private var task: StartedTask?
     private var deadline: TimerID?
+    private var hasBegun = false
     /// The client has an answer, or is gone.
     private var isOver = false
 
@@ -24,6 +25,7 @@ final class Call: LoopTask, TimerTarget {
     }
 
     nonisolated(nonsending) func run() async {
+        hasBegun = true
         connection.began(self)
         let outcome = await connection.shard.plan.pipeline.run(route.handler.body, body, context)
         finish(outcome)
@@ -50,5 +52,8 @@ final class Call: LoopTask, TimerTarget {
         if let deadline { connection.shard.loop.cancel(deadline) }
         task?.cancel()
         context.cancel()
+        guard !hasBegun else { return }
+        hasBegun = true  // It never will.
+        connection.neverBegan(self)
     }
 }
