@@ -266,7 +266,7 @@ extension Link {
     /// For drivers that took less than they were given: they can take more.
     public func sendable() {
         guard state != .closed else { return }
-        slot.payload.unblock(limits)
+        slot.payload.unblock()
         loop.markDirty(id)
     }
 }

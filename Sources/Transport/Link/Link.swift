@@ -92,8 +92,7 @@ public final class Link {
         heardAt = loop.now
         lastSent = loop.now
         slot.payload.settle(self)
-        slot.payload.flags = traits.keepsMessages ? [] : .plain
-        slot.payload.block(limits)
+        slot.payload.flags = traits.keepsMessages ? .blocked : [.blocked, .plain]
         if traits.keepsMessages {
             flags = driver.onlyQueues ? [.keepsMessages, .passesOn] : .keepsMessages
             parts = PartQueue()

@@ -38,7 +38,7 @@ struct LinkEntry: BitwiseCopyable {
     }
 
     mutating func obey(_ limits: QueueLimits) {
-        mark = mayTakeMore ? min(UInt32(clamping: limits.high), earlyMark) : Self.blockedMark(limits)
+        mark = min(UInt32(clamping: limits.high), mayTakeMore ? earlyMark : .max)
         highWrites = UInt32(clamping: limits.messages / 2)
         perTurn = UInt32(min(max(1, limits.perTurn), InboundBuffer.size))
     }
@@ -71,24 +71,20 @@ struct LinkEntry: BitwiseCopyable {
     }
 
     @inline(__always)
-    var isHigh: Bool { queue.count > Int(mark) }
+    var isHigh: Bool { queue.count > Int(mark) || hasManyWrites }
 
+    @inline(__always)
     var hasManyWrites: Bool { writes > highWrites }
-
-    /// Where writes are counted, each is looked at while the driver takes no more.
-    private static func blockedMark(_ limits: QueueLimits) -> UInt32 {
-        limits.messages == .max ? UInt32(clamping: limits.high) : 0
-    }
 
     /// The driver took less than it was given; until it can go on, only the limits count.
     mutating func block(_ limits: QueueLimits) {
         flags.insert(.blocked)
-        mark = Self.blockedMark(limits)
+        mark = UInt32(clamping: limits.high)
     }
 
-    mutating func unblock(_ limits: QueueLimits) {
+    mutating func unblock() {
         flags.remove(.blocked)
-        obey(limits)
+        mark = min(mark, earlyMark)
     }
 
     private var mayTakeMore: Bool { !flags.contains(.blocked) }
