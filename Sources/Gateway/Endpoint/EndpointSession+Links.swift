@@ -78,6 +78,7 @@ extension EndpointSession {
         drivers[driver.tag] = nil
         if driver.connection == 0 { waiting.removeAll { $0 == driver.tag } }
         freeTags.append(driver.tag)
+        closeIfRetired()
     }
 
     private func add(_ remote: EndpointID) -> VirtualDriver? {

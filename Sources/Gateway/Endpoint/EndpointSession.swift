@@ -24,6 +24,7 @@ public final class EndpointSession {
     /// The gateway has said something since it was connected, so it has accepted the login.
     private var isProven = false
     private var hasAskedForProof = false
+    private var isRetiring = false
     private var ready: [Promise<Void>] = []
     private var timers: [Timer: TimerID] = [:]
 
@@ -174,6 +175,15 @@ public final class EndpointSession {
         Log.shared.warning("gateway lost", ["reason": "\(reason)", "again": "\(pause)"])
         set(.reconnect, after: pause)
     }
+
+    /// Takes no more connections, and closes when the last one has ended.
+    public func retire() {
+        intake = nil
+        isRetiring = true
+        closeIfRetired()
+    }
+
+    func closeIfRetired() { if isRetiring, freeTags.count == drivers.count { close() } }
 
     /// Ends the endpoint and all its links. What was written still goes out.
     public func close(_ reason: CloseReason = .done) {

@@ -80,6 +80,9 @@ public final class GatewayEndpoint: Sendable {
         [self].connections(format)
     }
 
+    /// Takes no more connections, and closes when the last one has ended.
+    public func retire() { mailbox.post { $0.retire() } }
+
     /// Ends all its connections. What was sent before still goes out.
     public func close(_ reason: CloseReason = .done) { mailbox.post { $0.close(reason) } }
 

@@ -137,8 +137,8 @@ final class PipeDriver: CountedDriver {
         return count
     }
 
+    /// Where one direction cannot end alone, the other end closes when it hears this.
     func finish(_ link: Link) {
-        guard link.traits.halfCloses else { return }
         staged.isLast = true
         stage()
     }

@@ -225,11 +225,37 @@ import Testing
         for intake in intakes { heard.append(await intake.run { _, intake in intake.recorders.flatMap(\.texts) }) }
         #expect(heard.map(\.count) == [2, 2, 2])
         #expect(Set(heard.joined()) == Set((0..<6).map { "\($0)" }))
+        await client.run { _, client in client.dialled[0].link?.close(.done) }
+        world.world.settle()
+        var finished = 0
+        for intake in intakes {
+            finished += await intake.run { _, intake in intake.recorders.count(where: \.hasFinished) }
+        }
+        #expect(finished == 1, "the end goes through the pipe at once")
         await listening.stop()
         world.world.settle()
         await client.run { _, client in client.dial(7) }
         world.world.settle()
         #expect(await client.run { _, client in client.dialled[6].hasFinished })
+    }
+
+    @Test func `an endpoint that retires stays for its connections, and ends with the last`() async throws {
+        let world = try await GatewayWorld()
+        let server = try await world.endpoint(GatewayWorld.server(7))
+        let client = try await world.endpoint(GatewayWorld.client())
+        await client.run { _, client in client.dial(7, saying: "before") }
+        world.world.settle()
+        await server.run { _, server in server.session.retire() }
+        await client.run { _, client in
+            client.dialled[0].link?.write(Array("after".utf8))
+            client.dial(7)
+        }
+        world.world.settle()
+        #expect(await server.run { _, server in server.intake.recorders.map(\.texts) } == [["before", "after"]])
+        #expect(await client.run { _, client in client.dialled[1].hasFinished })
+        #expect(await server.run { _, server in server.session.isOpen })
+        await server.run { _, server in server.intake.recorders[0].link?.close(.done) }
+        #expect(await server.run { _, server in server.session.hasEnded })
     }
 
     @Test func `any dialer's user can dial through a gateway`() async throws {
