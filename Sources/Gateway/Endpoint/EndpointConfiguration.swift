@@ -106,23 +106,6 @@ public enum PingVerdict: Sendable {
     case close
 }
 
-/// How long to wait before the next attempt: twice as long each time, and some chance in it, so that a thousand
-/// endpoints of a gateway that restarts do not come back at once.
-public struct Reconnecting: Sendable {
-    public var first: Duration
-    public var longest: Duration
-
-    public init(first: Duration = .milliseconds(100), longest: Duration = .seconds(30)) {
-        precondition(first > .zero && first <= longest, "0 < first <= longest")
-        (self.first, self.longest) = (first, longest)
-    }
-
-    func pause(after failures: Int, chance: UInt64) -> Duration {
-        let whole = min(longest, first * (1 << min(failures, 30)))
-        return whole / 2 + whole / 2 * (Double(chance >> 11) / Double(1 << 53))
-    }
-}
-
 /// Why an endpoint does not do what it was asked for.
 public enum EndpointError: Error, Equatable, Sendable, CustomStringConvertible {
     case configuration(String)
