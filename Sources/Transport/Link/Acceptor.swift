@@ -48,6 +48,8 @@ public enum ListenError: Error, Equatable, CustomStringConvertible {
     case system(SocketAddress, SystemError)
     case unknownHost(String)
     case noLoops
+    /// What is to accept cannot be made as it was asked for.
+    case misconfigured(String)
 
     public var description: String {
         switch self {
@@ -61,6 +63,7 @@ public enum ListenError: Error, Equatable, CustomStringConvertible {
         case .unknownHost(let address):
             "cannot listen on \(address): no such host; write an address of this machine, or none before the colon"
         case .noLoops: "cannot listen without a loop; pass at least one intake"
+        case .misconfigured(let text): "cannot listen: \(text)"
         }
     }
 

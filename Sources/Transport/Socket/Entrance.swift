@@ -1,13 +1,21 @@
 /// An acceptor in few words, for whoever takes any: `app.listen(.webSocket(":3251", path: "/"))`. Addresses are those
 /// of `SocketAddress`, or have a name that is looked up when it opens.
 public struct Entrance: Acceptor {
-    private let make: @Sendable () async throws(ListenError) -> any Acceptor
+    private let make: @Sendable (EventLoop) async throws(ListenError) -> any Acceptor
 
     /// For an acceptor that can only be made when it is to open.
-    public init(_ make: @escaping @Sendable () async throws(ListenError) -> any Acceptor) { self.make = make }
+    public init(_ make: @escaping @Sendable () async throws(ListenError) -> any Acceptor) {
+        self.make = { _ throws(ListenError) in try await make() }
+    }
+
+    /// For one that lives on a loop: it is given that of the first intake.
+    public init(on make: @escaping @Sendable (EventLoop) async throws(ListenError) -> any Acceptor) {
+        self.make = make
+    }
 
     public func open<Intake: LinkIntake>(into intakes: [LoopBound<Intake>]) async throws(ListenError) -> Listening {
-        try await make().open(into: intakes)
+        guard let first = intakes.first else { throw .noLoops }
+        return try await make(first.home).open(into: intakes)
     }
 
     fileprivate static func stream(_ address: String) throws(ListenError) -> StreamAcceptor {
