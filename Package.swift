@@ -80,8 +80,8 @@ let package = Package(
         tests(
             "App",
             [
-                "OmniwayApp", "ConformanceServer", "GameExample", "Omniway", "OmniwayWire", "OmniwayCrypto",
-                "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting", "BrowserSupport",
+                "OmniwayApp", "ConformanceServer", "GameExample", "ClientExample", "Omniway", "OmniwayWire",
+                "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting", "BrowserSupport",
             ]),
         tests("Document", []),
         .testTarget(
@@ -111,6 +111,7 @@ let package = Package(
         .executableTarget(
             name: "GameExample", dependencies: ["Omniway"], path: "Examples/game", exclude: ["README.md"]),
 
+        .executableTarget(name: "ClientExample", dependencies: ["Omniway"], path: "Examples/client"),
         .executableTarget(name: "ConformanceServer", dependencies: ["Omniway"], path: "Examples/conformance"),
 
         benchmark("RelayBenchmark", "relay"),

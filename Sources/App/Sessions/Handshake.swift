@@ -1,13 +1,21 @@
 public import OmniwayWire
 
-/// What a client has said about itself when it came.
+/// What a client says about itself when it comes.
 public struct Handshake: Sendable, Equatable {
-    public let platform: String
-    public let libraryVersion: String
-    public let clientBuild: String
-    public let clientVersion: String
+    public var platform: String
+    public var libraryVersion: String
+    public var clientBuild: String
+    public var clientVersion: String
     /// The application's own part: a token, a language.
-    public let user: JSON.Object
+    public var user: JSON.Object
+
+    public init(
+        platform: String = "", libraryVersion: String = "", clientBuild: String = "", clientVersion: String = "",
+        user: JSON.Object = [:]
+    ) {
+        (self.platform, self.libraryVersion) = (platform, libraryVersion)
+        (self.clientBuild, self.clientVersion, self.user) = (clientBuild, clientVersion, user)
+    }
 
     init(_ handshake: PomeloHandshake) {
         (platform, libraryVersion) = (handshake.platform, handshake.libVersion)
