@@ -4,6 +4,7 @@ import Testing
 /// A page of the package, and what it shows between fences.
 private struct Page {
     struct Block: Equatable {
+        let section: Substring
         let language: Substring
         let text: String
     }
@@ -23,12 +24,14 @@ private struct Page {
     /// The blocks in their order, each without its fences and with the end of its last line.
     var blocks: [Block] {
         var blocks: [Block] = []
+        var section: Substring = ""
         var open: (language: Substring, text: String)?
         for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
             if !line.hasPrefix(Self.fence) {
+                if open == nil, line.hasPrefix("## ") { section = line.dropFirst(3) }
                 open?.text += line + "\n"
             } else if let block = open {
-                blocks.append(Block(language: block.language, text: block.text))
+                blocks.append(Block(section: section, language: block.language, text: block.text))
                 open = nil
             } else {
                 open = (line.dropFirst(Self.fence.count), "")
@@ -76,8 +79,16 @@ private struct Page {
         for block in blocks { #expect(sources.contains { $0.contains(block.text) }, "\(name) shows\n\(block.text)") }
     }
 
+    @Test(arguments: ["A client in Swift", "Behind a gateway"])
+    func `so do those of these sections about apps`(_ section: String) throws {
+        let blocks = try Page("docs/app.md").blocks.filter { $0.language == "swift" && $0.section == section }
+        let sources = try Self.sources()
+        #expect(!blocks.isEmpty)
+        for block in blocks { #expect(sources.contains { $0.contains(block.text) }, "it shows\n\(block.text)") }
+    }
+
     @Test func `both languages show the same blocks`() throws {
-        let pages = try Self.readmes.map { try Page($0).blocks }
+        let pages = try Self.readmes.map { name in try Page(name).blocks.map { [$0.language, $0.text[...]] } }
         #expect(pages[0] == pages[1])
     }
 
