@@ -115,6 +115,20 @@ public final class App: Sendable, HandlerTable {
         return cutOff
     }
 
+    /// What its routes lead to, with the routes in full.
+    var routes: [(route: String, handler: Handler)] {
+        state.withLock { state in
+            switch state {
+            case .building(let blueprint):
+                blueprint.handlers.map { text, handler in
+                    ((try? PomeloRoute(text)).map { "\(type).\($0.short)" } ?? text, handler)
+                }
+            case .running(let server), .stopping(let server): server.plan.routes.routes.map { ($0.name, $0.handler) }
+            case .starting, .stopped: []
+            }
+        }
+    }
+
     // MARK: While it runs
 
     /// Nil before the start and after the end.
