@@ -30,8 +30,10 @@ let package = Package(
     platforms: [.macOS(.v26)],
     products: [
         .library(name: "Omniway", targets: ["Omniway"]),
+        .library(name: "OmniwayMain", targets: ["OmniwayMain"]),
         .library(name: "OmniwayTesting", targets: ["OmniwayTesting"]),
         .executable(name: "omniway", targets: ["OmniwayCommand"]),
+        .executable(name: "conformance-server", targets: ["ConformanceServer"]),
     ],
     targets: [
         .target(name: "CSystem", path: "Sources/CSystem"),
@@ -54,9 +56,10 @@ let package = Package(
             dependencies: [
                 "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway", "OmniwayApp", "OmniwayAdmin",
             ], path: "Sources/Omniway", swiftSettings: strict),
+        library("Main", ["Omniway", "OmniwayArguments"]),
         .executableTarget(
-            name: "OmniwayCommand", dependencies: ["Omniway", "OmniwayArguments"], path: "Sources/Command",
-            swiftSettings: strict),
+            name: "OmniwayCommand", dependencies: ["Omniway", "OmniwayMain", "OmniwayArguments"],
+            path: "Sources/Command", swiftSettings: strict),
         library("Testing", ["OmniwayTransport"]),
 
         tests("Arguments", ["OmniwayArguments"]),
@@ -80,6 +83,7 @@ let package = Package(
         tests(
             "App",
             [
+                "OmniwayMain", "OmniwayArguments",
                 "OmniwayApp", "ConformanceServer", "GameExample", "ClientExample", "Omniway", "OmniwayWire",
                 "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting", "BrowserSupport",
             ]),
@@ -112,7 +116,7 @@ let package = Package(
             name: "GameExample", dependencies: ["Omniway"], path: "Examples/game", exclude: ["README.md"]),
 
         .executableTarget(name: "ClientExample", dependencies: ["Omniway"], path: "Examples/client"),
-        .executableTarget(name: "ConformanceServer", dependencies: ["Omniway"], path: "Examples/conformance"),
+        .executableTarget(name: "ConformanceServer", dependencies: ["OmniwayMain"], path: "Examples/conformance"),
 
         benchmark("RelayBenchmark", "relay"),
         benchmark("CycleBenchmark", "cycles", ["CSystem"]),

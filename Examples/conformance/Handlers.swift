@@ -1,4 +1,4 @@
-import Omniway
+import OmniwayMain
 
 /// As Go reads and writes it: what is missing is empty or zero, and a zero is left out.
 struct Message: Codable {
@@ -23,8 +23,7 @@ struct Pair: Decodable {
 
 /// The handlers behind the recorded conversations of the original: whoever replays them, or points a client at this
 /// server, gets the recorded answers.
-func conformanceApp(type: String = "room", id: String? = nil, settings: AppSettings = AppSettings()) -> App {
-    let app = App(type: type, id: id, settings: settings)
+func addHandlers(to app: App) {
     app.validate("reject") { handshake in if handshake.user["reject"] == true { throw AppError("", "rejected") } }
     app.on("room.echo") { (body: [UInt8], context) in body }
     app.on("room.echojson") { (message: Message, context) in message }
@@ -47,7 +46,8 @@ func conformanceApp(type: String = "room", id: String? = nil, settings: AppSetti
     addSessions(to: app)
     addGroup(to: app)
     app.on("room.servers") { context in Reply(result: context.app.type) }
-    return app
+    app.on("room.hello") { (name: Doc, context) in Doc(doc: "hello \(name.doc) from \(context.app.type)") }
+    app.addDocumentation(route: "room.docs")
 }
 
 private struct Plain: Error, CustomStringConvertible { let description: String }

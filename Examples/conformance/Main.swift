@@ -1,10 +1,8 @@
-import Omniway
+import OmniwayMain
 
+/// The server behind the recorded conversations. `--help` says what it can be told.
 @main struct ConformanceServer {
-    static func main() async throws {
-        let app = conformanceApp()
-        app.listen(.tcp("127.0.0.1:3250"))
-        app.listen(.webSocket("127.0.0.1:3251"))
-        try await app.run()
+    static func main() async {
+        await App.main(type: "room", serializers: [JSONSerializer(), AnyProtobuf()], addHandlers)
     }
 }

@@ -1,5 +1,6 @@
 import Omniway
 import OmniwayArguments
+import OmniwayMain
 
 /// The flags of `omniway gateway`: each under a name of ours and under that of the original gateways.
 enum GatewayFlags {

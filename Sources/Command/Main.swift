@@ -1,5 +1,6 @@
 import Glibc
 import OmniwayArguments
+import OmniwayMain
 
 /// The command `omniway`: what it is called with, and how it ends.
 @main
@@ -26,11 +27,5 @@ struct Main {
         case ["gateway"]: RunGateway.run(call)
         default: Up.run(call)
         }
-    }
-
-    /// A line for the person at the terminal.
-    nonisolated static func complain(_ line: String) {
-        let bytes = Array((line + "\n").utf8)
-        _ = unsafe write(STDERR_FILENO, bytes, bytes.count)
     }
 }

@@ -1,6 +1,7 @@
 import Glibc
 import Omniway
 import OmniwayArguments
+import OmniwayMain
 
 /// `omniway gateway`: a gateway, until a signal ends it.
 enum RunGateway {
@@ -15,16 +16,16 @@ enum RunGateway {
 
     static func run(_ call: Invocation) -> ExitCode {
         let signals = ProcessSignals()
-        guard LogFlags.configure(call) else { return .configuration }
+        guard LogFlags.configure(call, of: "omniway gateway") else { return .configuration }
         guard let files = DaemonFiles(name: call[GatewayFlags.name]) else {
-            Main.complain("omniway gateway: --name \(call[GatewayFlags.name]) cannot begin the name of a file")
+            complain("omniway gateway: --name \(call[GatewayFlags.name]) cannot begin the name of a file")
             return .usage
         }
         let configuration: GatewayNode.Configuration
         do throws(GatewayFlagError) {
             configuration = try GatewayNode.Configuration(call)
         } catch {
-            Main.complain("omniway gateway: \(error)")
+            complain("omniway gateway: \(error)")
             return .usage
         }
         let limit = call[GatewayFlags.drain]
@@ -63,12 +64,12 @@ enum RunGateway {
             commands.registerLookups(of: node.loops, [node.inventory])
             // In the words of the original, which scripts look for: the port may have been chosen by the system.
             for port in node.ports {
-                Main.complain("setup \(port.side.rawValue) listener at - \(port.address)")
+                complain("setup \(port.side.rawValue) listener at - \(port.address)")
             }
             warn(of: configuration, node)
             return node
         } catch {
-            Main.complain("omniway gateway: \(error)")
+            complain("omniway gateway: \(error)")
             Up.end(.runtime)
         }
     }

@@ -1,6 +1,7 @@
 import Glibc
 import Omniway
 import OmniwayArguments
+import OmniwayMain
 
 /// `omniway up`: a whole node, until a signal ends it.
 enum Up {
@@ -34,7 +35,7 @@ enum Up {
 
     static func run(_ call: Invocation) -> ExitCode {
         let signals = ProcessSignals()
-        guard LogFlags.configure(call) else { return .configuration }
+        guard LogFlags.configure(call, of: "omniway up") else { return .configuration }
         guard let configuration = configuration(call) else { return .usage }
         let starting = Task.detached { await start(configuration) }
         while true {
@@ -68,7 +69,7 @@ enum Up {
     private static func address(_ text: String, of flag: String) -> SocketAddress?? {
         if text == "none" { return .some(nil) }
         if let address = SocketAddress(text) { return address }
-        Main.complain(
+        complain(
             "omniway up: \(flag) \(text) is not an address; write host:port in digits, unix:path, or none")
         return nil
     }
@@ -85,7 +86,7 @@ enum Up {
             announce(node, configuration)
             return node
         } catch {
-            Main.complain("omniway up: \(error)")
+            complain("omniway up: \(error)")
             end(.runtime)
         }
     }

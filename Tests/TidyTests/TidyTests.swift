@@ -24,7 +24,8 @@ import Testing
             "Glibc", "FoundationEssentials", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway",
             "OmniwayApp", "OmniwayAdmin",
         ],
-        "Command": ["Glibc", "Omniway", "OmniwayArguments"],
+        "Main": ["Glibc", "FoundationEssentials", "Omniway", "OmniwayArguments"],
+        "Command": ["Glibc", "Omniway", "OmniwayMain", "OmniwayArguments"],
         "Testing": ["Glibc", "Synchronization", "FoundationEssentials", "OmniwayTransport"],
     ]
 

@@ -1,8 +1,8 @@
 import Omniway
-import OmniwayArguments
+package import OmniwayArguments
 
 /// The flags of every command that runs for long: what it logs, and where.
-enum LogFlags {
+package enum LogFlags {
     private static let level = Flag(
         "log-level", .choice, default: Level.info, help: "The least important events to log.")
     private static let format = Flag("log-format", .choice, default: Format.text, help: "How events are written.")
@@ -13,10 +13,10 @@ enum LogFlags {
     private enum Level: String, CaseIterable { case debug, info, notice, warning, error }
     private enum Format: String, CaseIterable { case text, json }
 
-    static let all: [any AnyFlag] = [level, format, file]
+    package static let all: [any AnyFlag] = [level, format, file]
 
-    /// False when the log cannot be written, which the person at the terminal has been told then.
-    static func configure(_ call: Invocation) -> Bool {
+    /// False when the log cannot be written, which the person at the terminal has been told then by `program`.
+    package static func configure(_ call: Invocation, of program: String) -> Bool {
         Log.shared.level = LogLevel(call[level].rawValue) ?? .info
         Log.shared.format = call[format] == .json ? .json : .text
         guard !call[file].isEmpty else { return true }
@@ -24,7 +24,7 @@ enum LogFlags {
             Log.shared.destination = .file(try LogFile(call[file]))
             return true
         } catch {
-            Main.complain("omniway \(call.path.joined(separator: " ")): \(error)")
+            complain("\(program): \(error)")
             return false
         }
     }
