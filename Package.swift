@@ -83,7 +83,7 @@ let package = Package(
         tests(
             "App",
             [
-                "OmniwayMain", "OmniwayArguments",
+                "SerializerExample", "OmniwayMain", "OmniwayArguments",
                 "OmniwayApp", "ConformanceServer", "GameExample", "ClientExample", "Omniway", "OmniwayWire",
                 "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting", "BrowserSupport",
             ]),
@@ -117,6 +117,7 @@ let package = Package(
 
         .executableTarget(name: "ClientExample", dependencies: ["Omniway"], path: "Examples/client"),
         .executableTarget(name: "ConformanceServer", dependencies: ["OmniwayMain"], path: "Examples/conformance"),
+        .executableTarget(name: "SerializerExample", dependencies: ["OmniwayMain"], path: "Examples/serializer"),
 
         benchmark("RelayBenchmark", "relay"),
         benchmark("CycleBenchmark", "cycles", ["CSystem"]),
