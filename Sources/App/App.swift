@@ -25,7 +25,8 @@ public final class App: Sendable, HandlerTable {
 
     private enum State {
         case building(AppBlueprint)
-        case starting
+        /// Nil while it is made ready; not wanted when it was stopped meanwhile.
+        case starting(AppServer?, isWanted: Bool)
         case running(AppServer)
         case stopping(AppServer)
         case stopped
@@ -47,7 +48,7 @@ public final class App: Sendable, HandlerTable {
     func change(_ body: (inout AppBlueprint) -> Void) {
         let isBuilding = state.withLock { state in
             guard case .building(var blueprint) = state else { return false }
-            state = .starting  // The blueprint has one owner while it is changed.
+            state = .stopped  // The blueprint has one owner while it is changed.
             body(&blueprint)
             state = .building(blueprint)
             return true
@@ -78,7 +79,7 @@ public final class App: Sendable, HandlerTable {
         precondition(!loops.isEmpty, "an app needs a loop")
         let blueprint = state.withLock { state -> AppBlueprint? in
             guard case .building(let blueprint) = state else { return nil }
-            state = .starting
+            state = .starting(nil, isWanted: true)
             return blueprint
         }
         guard let blueprint else { throw AppStartError.startedTwice }
@@ -86,8 +87,14 @@ public final class App: Sendable, HandlerTable {
             let plan = try AppPlan(blueprint, self)
             let server = await AppServer(plan, self, blueprint.modules, on: loops)
             groups.begin(loops[0].clock)
-            state.withLock { $0 = .running(server) }
+            state.withLock { state in
+                if case .starting(_, let isWanted) = state { state = .starting(server, isWanted: isWanted) }
+            }
             try await server.open(blueprint.acceptors)
+            try state.withLock { state throws(AppStartError) in
+                guard case .starting(_, isWanted: true) = state else { throw .stopped }
+                state = .running(server)
+            }
         } catch {
             _ = await end(drains: false)
             timers.end()
@@ -98,13 +105,26 @@ public final class App: Sendable, HandlerTable {
 
     /// Accepts no more; with `settings.drain` lets sessions leave by themselves for a time; waits for messages under
     /// way (at most `settings.drainLimit`); closes all sessions and stops the modules. Returns how many messages were
-    /// cut off.
+    /// cut off. An app that is still starting does so to its end; then `start` throws.
     @discardableResult
-    public func stop() async -> Int { await end(drains: true) }
+    public func stop() async -> Int {
+        let isStarting = state.withLock { state in
+            guard case .starting(let server, _) = state else { return false }
+            state = .starting(server, isWanted: false)
+            return true
+        }
+        return isStarting ? 0 : await end(drains: true)
+    }
 
     private func end(drains: Bool) async -> Int {
         let server = state.withLock { state -> AppServer? in
-            guard case .running(let server) = state else { return nil }
+            let server: AppServer? =
+                switch state {
+                case .running(let server): server
+                case .starting(let server, _): server  // It could not.
+                case .building, .stopping, .stopped: nil
+                }
+            guard let server else { return nil }
             state = .stopping(server)
             return server
         }
@@ -136,7 +156,8 @@ public final class App: Sendable, HandlerTable {
         state.withLock { state in
             switch state {
             case .running(let server), .stopping(let server): server
-            case .building, .starting, .stopped: nil
+            case .starting(let server, _): server
+            case .building, .stopped: nil
             }
         }
     }
@@ -175,6 +196,8 @@ public final class App: Sendable, HandlerTable {
 /// What keeps an app from starting.
 public enum AppStartError: Error, CustomStringConvertible {
     case startedTwice
+    /// It was told to stop while it started.
+    case stopped
     /// The module of this name has refused to start.
     case module(String, any Error)
     /// All that is wrong with what was set up.
@@ -183,6 +206,7 @@ public enum AppStartError: Error, CustomStringConvertible {
     public var description: String {
         switch self {
         case .startedTwice: "an app starts once; make another one"
+        case .stopped: "the app was stopped while it started; start another one if that was not meant"
         case .module(let name, let error): "the module \(name) did not start: \(error)"
         case .faults(let faults): "the app cannot start:\n  " + faults.joined(separator: "\n  ")
         }

@@ -86,12 +86,25 @@ final class AppPlan: Sendable {
     }
 }
 
+extension AppPlan {
+    /// What becomes of a route that leads nowhere.
+    func noHandler(for text: String) -> AppError {
+        do throws(PomeloRoute.Fault) {
+            let route = try PomeloRoute(text)
+            guard route.serverType.isEmpty || route.serverType == type else {
+                return AppError(AppError.internalError, "no servers available of this type")
+            }
+            return AppError(AppError.notFound, "pitaya/handler: \(route) not found")
+        } catch { return AppError(AppError.badRequest, "\(error)") }
+    }
+}
+
 extension AppSettings {
     /// What cannot be, in words.
     fileprivate var faults: [String] {
         var faults: [String] = []
-        if !(0...PomeloPacket.mostBodyBytes ~= maxPacketSize) {
-            faults.append("maxPacketSize is \(maxPacketSize); it goes up to \(PomeloPacket.mostBodyBytes)")
+        if !(1...PomeloPacket.mostBodyBytes ~= maxPacketSize) {
+            faults.append("maxPacketSize is \(maxPacketSize); it goes from 1 to \(PomeloPacket.mostBodyBytes)")
         }
         if maxInflatedSize < 1 { faults.append("maxInflatedSize is \(maxInflatedSize); it begins at 1") }
         if heartbeat < .zero || heartbeat > PomeloHandshakeAnswer.longestHeartbeat {
@@ -100,6 +113,8 @@ extension AppSettings {
         if inFlight.perSession < 1 || inFlight.perServer < 1 {
             faults.append("inFlight is \(inFlight.perSession) and \(inFlight.perServer); at least 1 each")
         }
+        if let callLimit, callLimit <= .zero { faults.append("callLimit is \(callLimit); above zero, or nil for none") }
+        if maxSessions < 1 { faults.append("maxSessions is \(maxSessions); at least 1") }
         if maxTimers < 0 { faults.append("maxTimers is \(maxTimers); at least 0") }
         if let drain, drain.limit < .zero || drain.period < .milliseconds(1) || drain.spread < .zero {
             faults.append(

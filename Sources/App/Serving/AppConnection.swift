@@ -11,12 +11,18 @@ final class AppConnection: LinkHandler {
     private var serving = PomeloServing()
     private var heartbeat: PomeloHeartbeat?
     private var rate: PomeloRateLimit?
+    private var heartbeatTimer: TimerID?
+    private var handshakeTimer: TimerID?
+    private var authentication: StartedTask?
+    private var early = EarlyPushes()
     /// Under way, in the order in which they came.
     private var calls: [Call] = []
     /// Of these, those that have not begun: nothing may overtake them.
     private var notBegun = 0
     /// It is not read: too much is under way, or it does not read itself.
     private var isWaiting = false
+    /// It is among those that the shard reads again when there is room.
+    private var isInLine = false
     private var isStopped = false
     /// On a link that keeps messages: what has come of one that is not whole, or could not be handled yet.
     private var held: [UInt8] = []
@@ -37,10 +43,10 @@ final class AppConnection: LinkHandler {
         let settings = plan.settings
         if settings.heartbeat > .zero {
             heartbeat = PomeloHeartbeat(every: settings.heartbeat, from: now)
-            link.loop.after(settings.heartbeat, self, token: Self.heartbeatToken)
+            heartbeatTimer = link.loop.after(settings.heartbeat, self, token: Self.heartbeatToken)
         }
         if settings.handshakeLimit > .zero {
-            link.loop.after(settings.handshakeLimit, self, token: Self.handshakeToken)
+            handshakeTimer = link.loop.after(settings.handshakeLimit, self, token: Self.handshakeToken)
         }
     }
 
@@ -52,7 +58,7 @@ final class AppConnection: LinkHandler {
     private func receivePackets(_ bytes: RawSpan) -> Int {
         var at = 0
         do throws(PomeloError) {
-            while let packet = try plan.codec.packet(in: bytes, at: at), mayGoOn() {
+            while let packet = try plan.codec.packet(in: bytes, at: at), mayTake(packet.kind) {
                 at = packet.end
                 try take(packet.kind, bytes.extracting(packet.body))
             }
@@ -83,12 +89,12 @@ final class AppConnection: LinkHandler {
     }
 
     private func handleHeld() {
-        guard heldIsWhole, !held.isEmpty, mayGoOn() else { return }
+        guard heldIsWhole, !held.isEmpty, !isBlocked else { return }
         let message = exchange(&held, with: [])
         let taken = receivePackets(unsafe message.span.bytes)  // Safe because bytes have no padding.
         guard taken < message.count, link.state == .open else { return }
         // What is left is either more packets for later, or no packet.
-        if isWaiting || serving.phase == .deciding {
+        if isBlocked {
             held = Array(message[taken...])
         } else {
             fail(.notOnePacket(bytes: message.count))
@@ -100,8 +106,12 @@ final class AppConnection: LinkHandler {
     func closed(_ link: Link, _ reason: CloseReason) { end(reason) }
 
     func end(_ reason: CloseReason) {
-        guard session.isOpen else { return }
+        guard session.endReason == nil else { return }
         serving.close()
+        // What holds the connection would hold it, and its session, for nothing.
+        for timer in [heartbeatTimer, handshakeTimer] { if let timer { shard.loop.cancel(timer) } }
+        authentication?.cancel()
+        (authentication, early, held) = (nil, EarlyPushes(), [])
         for call in exchange(&calls, with: []) { call.cancel() }
         session.ended(reason)
         shard.left()
@@ -122,7 +132,8 @@ final class AppConnection: LinkHandler {
         heartbeat?.heard()
         switch serving.receive(kind) {
         case .decide: decide(body)
-        case .begin, .ignore: break
+        case .begin: for packet in early.takeAll() { link.write(packet) }
+        case .ignore: break
         case .deliver: try deliver(body)
         case .close(let error): throw error
         }
@@ -152,26 +163,15 @@ final class AppConnection: LinkHandler {
         } catch { return refuse(error) }
         guard let authentication = plan.authentication else { return welcome() }
         link.pauseReading()
-        guard shard.loop.start(Authentication(self, authentication)) != nil else {
-            return refuse(AppError(AppError.overloaded, "too much is under way"))
-        }
+        self.authentication = shard.loop.start(Authentication(self, authentication))
+        if self.authentication == nil { refuse(AppError(AppError.overloaded, "too much is under way")) }
     }
 
-    /// Asks the application whether the client may come in.
-    private final class Authentication: LoopTask {
-        private let connection: AppConnection
-        private let check: AppPlan.SessionHook
-        init(_ connection: AppConnection, _ check: @escaping AppPlan.SessionHook) {
-            (self.connection, self.check) = (connection, check)
-        }
-
-        nonisolated(nonsending) func run() async {
-            do {
-                try await check(connection.session)
-                connection.welcome()
-            } catch { connection.refuse(error) }
-            connection.goOn()
-        }
+    /// The application has said whether the client may come in.
+    func decided(_ error: (any Error)?) {
+        authentication = nil
+        if let error { refuse(error) } else { welcome() }
+        goOn()
     }
 
     private func welcome() { if serving.accept() { link.write(plan.welcome) } }
@@ -259,7 +259,7 @@ final class AppConnection: LinkHandler {
         switch outcome {
         case .success(let body):
             shard.counters.answered(route.index, after: time)
-            if id != 0 { send(.response(id: id), body) }
+            if id != 0 { respond(body, id: id) }
         case .failure(let error):
             let error = AppError(error)
             shard.counters.failed(route.index, error.code, after: time)
@@ -267,27 +267,44 @@ final class AppConnection: LinkHandler {
         }
     }
 
-    private func tell(_ error: AppError, id: UInt64) {
-        if id != 0 { send(.response(id: id, isError: true), plan.serializer.encode(error)) }
+    private func respond(_ body: [UInt8], id: UInt64) {
+        do {
+            try send(.response(id: id), body)
+        } catch { tell(AppError(AppError.internalError, "\(error)"), id: id) }
     }
 
-    func push(_ route: String, _ body: [UInt8]) { send(.push(plan.dictionary.head(for: route)), body) }
-
-    private func send(_ head: PomeloMessageHead, _ body: [UInt8]) {
-        guard link.state == .open else { return shard.counters.late.add(1) }
+    private func tell(_ error: AppError, id: UInt64) {
+        guard id != 0 else { return }
+        let head = PomeloMessageHead.response(id: id, isError: true)
         do throws(PomeloError) {
-            try shard.write(head, body, to: link, keepsMessages: keepsMessages)
+            try send(head, plan.serializer.encode(error))
         } catch {
-            guard case .response(let id, isError: false) = head else {
-                return Log.shared.error("message not sent", ["session": "\(session.id)", "error": "\(error)"])
-            }
-            tell(AppError(AppError.internalError, "\(error)"), id: id)
+            // The words are too many for a packet. Whoever asks is told that.
+            try? send(head, plan.serializer.encode(AppError(AppError.internalError, "\(error)")))
         }
+    }
+
+    private func send(_ head: PomeloMessageHead, _ body: [UInt8]) throws(PomeloError) {
+        guard link.state == .open else { return shard.counters.late.add(1) }
+        try shard.write(head, body, to: link, keepsMessages: keepsMessages)
         // Who asks and does not read the answers is not asked for more.
         if link.isFull { wait() }
     }
 
-    func push(_ packet: SharedBytes) { if serving.phase == .working { link.write(packet) } }
+    func push(_ route: String, _ body: [UInt8]) throws {
+        if serving.phase == .working { return try send(.push(plan.dictionary.head(for: route)), body) }
+        push(SharedBytes(try plan.push(route, body, compressedBy: link.loop.deflatePool)))
+    }
+
+    func push(_ packet: SharedBytes) {
+        switch serving.phase {
+        case .working: link.write(packet)
+        case .closed: shard.counters.late.add(1)
+        case .start, .deciding, .greeted:
+            guard !early.keep(packet, most: link.limits.most) else { return }
+            link.close(.slowReader.with("more was pushed than may wait, and the client is not in yet"))
+        }
+    }
 
     func kick(_ reason: CloseReason) {
         guard link.state == .open else { return }
@@ -297,12 +314,15 @@ final class AppConnection: LinkHandler {
 
     // MARK: Waiting
 
-    /// Whether another packet may be handled now; if not, the link is not read until it may.
-    private func mayGoOn() -> Bool {
-        if isWaiting || serving.phase == .deciding { return false }
-        if shard.hasRoom || plan.settings.inFlight.whenFull != .waits { return true }
+    private var isBlocked: Bool { isWaiting || serving.phase == .deciding }
+
+    /// Whether another packet may be handled now; if not, the link is not read until it may. Only messages need room.
+    private func mayTake(_ kind: PomeloPacket.Kind) -> Bool {
+        if isBlocked { return false }
+        if kind != .data || shard.hasRoom || plan.settings.inFlight.whenFull != .waits { return true }
         wait()
-        shard.waitForRoom(link.id)
+        if !isInLine { shard.waitForRoom(link.id) }
+        isInLine = true
         return false
     }
 
@@ -312,16 +332,19 @@ final class AppConnection: LinkHandler {
     }
 
     /// Something has ended, or the client has read: perhaps it is enough.
-    func roomAgain() {
-        guard isWaiting, calls.count < plan.settings.inFlight.perSession, !link.isFull else { return }
-        goOn()
+    func roomAgain() { if isWaiting { goOn() } }
+
+    /// The shard has room, and it is this one's turn.
+    func letIn() {
+        isInLine = false
+        roomAgain()
     }
 
     private func goOn() {
         guard !isStopped, link.state == .open else { return }
-        isWaiting = false
-        handleHeld()
-        if !isWaiting, serving.phase != .deciding { link.resumeReading() }
+        isWaiting = calls.count >= plan.settings.inFlight.perSession || link.isFull
+        if !isWaiting { handleHeld() }
+        if !isBlocked { link.resumeReading() }
     }
 
     var isIdle: Bool { calls.isEmpty }
@@ -350,12 +373,14 @@ extension AppConnection: TimerTarget {
     }
 
     private func beat() {
-        if !link.isReading { heartbeat?.heard() }  // Who is not read cannot be heard.
+        // Who is not read cannot be heard; but who does not read what it is sent shows no life by that.
+        if !link.isReading, !link.isFull { heartbeat?.heard() }
         switch heartbeat?.step(at: now) {
         case .send(let next)?:
             link.write(bare: .heartbeat)
-            link.loop.after(next - now, self, token: Self.heartbeatToken)
-        case .wait(let until)?: link.loop.after(until - now, self, token: Self.heartbeatToken)
+            heartbeatTimer = link.loop.after(next - now, self, token: Self.heartbeatToken)
+        case .wait(let until)?:
+            heartbeatTimer = link.loop.after(until - now, self, token: Self.heartbeatToken)
         case .dead?:
             link.close(.heartbeatTimeout.with("nothing was heard for more than two times \(plan.settings.heartbeat)"))
         case nil: break
@@ -367,18 +392,5 @@ extension Link {
     fileprivate func write(bare kind: PomeloPacket.Kind) {
         let packet = PomeloPacket.bare(kind)
         write(unsafe packet.span.bytes)  // Safe because bytes have no padding.
-    }
-}
-
-extension AppPlan {
-    /// What becomes of a route that leads nowhere.
-    fileprivate func noHandler(for text: String) -> AppError {
-        do throws(PomeloRoute.Fault) {
-            let route = try PomeloRoute(text)
-            guard route.serverType.isEmpty || route.serverType == type else {
-                return AppError(AppError.internalError, "no servers available of this type")
-            }
-            return AppError(AppError.notFound, "pitaya/handler: \(route) not found")
-        } catch { return AppError(AppError.badRequest, "\(error)") }
     }
 }

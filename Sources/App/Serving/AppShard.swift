@@ -10,7 +10,7 @@ final class AppShard: LinkIntake, TimerTarget {
     let directory: SessionDirectory
     let app: App
     let counters: AppCounters
-    /// What leads to the other loops; nil when the app has ended.
+    /// What leads to the other loops.
     var server: AppServer?
     private(set) var mailbox: Mailbox<AppMail>
     private(set) lazy var timers = ShardTimers(self)
@@ -33,6 +33,11 @@ final class AppShard: LinkIntake, TimerTarget {
     }
 
     func accept(_ link: Link) -> (any LinkHandler)? {
+        // Its handshake below, of TLS or WebSocket, was under way when the app stopped to listen.
+        guard drain == nil else {
+            link.close(.shutdown)
+            return nil
+        }
         guard directory.enter(most: plan.settings.maxSessions) else {
             link.close(.tooManySessions)
             return nil
@@ -110,7 +115,7 @@ final class AppShard: LinkIntake, TimerTarget {
         guard hasRoom, !waiting.isEmpty, !isLettingIn else { return }
         let batch = waiting.prefix(mostCalls - calls)
         waiting = waiting.dropFirst(batch.count)
-        for link in batch { connection(link)?.roomAgain() }
+        for link in batch { connection(link)?.letIn() }
         isLettingIn = !waiting.isEmpty
         if isLettingIn { loop.after(.zero, self) }
     }
@@ -120,7 +125,14 @@ final class AppShard: LinkIntake, TimerTarget {
         letIn()
     }
 
-    func waitForRoom(_ link: LinkID) { waiting.append(link) }
+    func waitForRoom(_ link: LinkID) {
+        waiting.append(link)
+        // Those who come, wait and leave must not be remembered for ever. Who is left is asked now and then.
+        let count = waiting.count
+        if count >= 64, count & (count - 1) == 0 { waiting.removeAll { loop.link($0) == nil } }
+    }
+    /// How many wait for room, those included that have ended meanwhile.
+    var waitingCount: Int { waiting.count }
 
     // MARK: The end
 
@@ -170,7 +182,7 @@ extension AppPlan {
     var queueLimits: QueueLimits {
         var limits = settings.queue
         limits.unread = max(limits.unread, settings.maxPacketSize + PomeloPacket.headSize)
-        limits.perTurn = 64 << 10
+        limits.perTurn = min(limits.perTurn, 64 << 10)
         return limits
     }
 }

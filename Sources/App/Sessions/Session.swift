@@ -8,13 +8,15 @@ public import OmniwayWire
 public final class Session {
     /// Counted from one, in the whole server.
     public let id: Int64
-    /// Who this is, once `bind` has said so.
+    /// Who this is, once `bind` has said so and no hook has refused it.
     public private(set) var uid: String?
+    private var isBinding = false
     /// What the application remembers of the session. In a cluster it goes along to other servers.
     public var data: JSON.Object = [:]
     /// What the client has said when it came; nil before.
     public internal(set) var handshake: Handshake?
-    public private(set) var isOpen = true
+    /// Why it has ended; nil until those are told who wanted to know.
+    private(set) var endReason: CloseReason?
     /// Where clients connect from.
     let link: Link
     let place: SessionPlace
@@ -28,6 +30,8 @@ public final class Session {
         place = SessionPlace(loop: shard.index, link: link.id, id: id)
     }
 
+    /// False as soon as either side has ended it.
+    public var isOpen: Bool { link.state != .closed }
     private var connection: AppConnection? { isOpen ? link.handler as? AppConnection : nil }
 
     public var address: SocketAddress { link.traits.peer }
@@ -39,9 +43,9 @@ public final class Session {
     // MARK: Sending
 
     /// Sends a message that nobody has asked for. In one server it arrives before the answer to a message that is being
-    /// handled.
+    /// handled. To a client that is not in yet it goes when it is. Throws when a packet cannot hold it.
     public func push<Value>(_ route: String, _ value: Value) throws {
-        connection?.push(route, try shard.plan.serializer.body(of: value))
+        try connection?.push(route, try shard.plan.serializer.body(of: value))
     }
 
     /// Tells the client to leave, and closes.
@@ -54,15 +58,14 @@ public final class Session {
     /// Says who this is. Of several sessions of one user the newest stays, and the others are kicked.
     public nonisolated(nonsending) func bind(_ uid: String) async throws {
         guard !uid.isEmpty else { throw AppError(AppError.unknown, "illegal uid") }
-        guard self.uid == nil else { throw AppError(AppError.unknown, "session is already bound to an uid") }
-        self.uid = uid
-        do {
-            for hook in shard.plan.bindHooks { try await hook(self, uid) }
-            guard isOpen else { throw AppError(AppError.gone, "the session ended while it was bound") }
-        } catch {
-            self.uid = nil
-            throw error
+        guard self.uid == nil, !isBinding else {
+            throw AppError(AppError.unknown, "session is already bound to an uid")
         }
+        isBinding = true
+        defer { isBinding = false }
+        for hook in shard.plan.bindHooks { try await hook(self, uid) }
+        guard isOpen else { throw AppError(AppError.gone, "the session ended while it was bound") }
+        self.uid = uid
         if let older = shard.directory.bind(uid, at: place) { shard.server?.kick(older, .replaced) }
         for hook in shard.plan.boundHooks { try await hook(self, uid) }
     }
@@ -87,11 +90,11 @@ public final class Session {
 
     /// Called when the session ends; at once when it has.
     public func onClose(_ body: @escaping @Sendable (Session, CloseReason) -> Void) {
-        if isOpen { whenClosed.append(body) } else { body(self, .done) }
+        if let endReason { body(self, endReason) } else { whenClosed.append(body) }
     }
 
     func ended(_ reason: CloseReason) {
-        isOpen = false
+        endReason = reason
         if let expiry { shard.loop.cancel(expiry) }
         for body in exchange(&whenClosed, with: []) { body(self, reason) }
         for body in shard.plan.closeHooks { body(self, reason) }
