@@ -85,8 +85,9 @@ func gameApp(on loop: EventLoop) async throws -> App {
         guard let name = context.session.uid else { throw AppError("NOT-IN", "enter the game first") }
         inputs.post(.move(name, move))
     }
-    app.onClose { session, _ in
-        guard let name = session.uid else { return }
+    app.onClose { session, reason in
+        // A user who has come again is still there.
+        guard reason != .replaced, let name = session.uid else { return }
         try? app.groups.remove(name, from: "field")
         inputs.post(.leave(name))
     }

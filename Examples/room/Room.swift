@@ -26,8 +26,10 @@ func roomApp() throws -> App {
         try app.broadcast("onMessage", Message(from: name, words: say.words), to: "room")
     }
 
-    app.onClose { session, _ in
-        guard let name = session.uid, (try? app.groups.remove(name, from: "room")) != nil else { return }
+    app.onClose { session, reason in
+        // A user who has come again is still there.
+        guard reason != .replaced, let name = session.uid else { return }
+        guard (try? app.groups.remove(name, from: "room")) != nil else { return }
         _ = try? app.broadcast("onMembers", Members(names: app.groups.members(of: "room")), to: "room")
     }
     return app
