@@ -130,6 +130,12 @@ public final class AppClient: Sendable {
         }
     }
 
+    /// Has the loop call a handler for each push, as its bytes, to a route that nobody else has asked for. It must not
+    /// block.
+    public func onOthers(_ handler: @escaping @Sendable (_ route: String, _ body: [UInt8]) -> Void) {
+        mailbox.post { $0.pushes.handleOthers(by: handler) }
+    }
+
     func read<Message>(_ type: Message.Type, _ body: [UInt8], _ route: String) -> Message? {
         table.read(type, body, route, by: settings.serializer)
     }

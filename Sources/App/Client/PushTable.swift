@@ -4,8 +4,11 @@ import OmniwayTelemetry
 final class PushTable: Sendable {
     typealias Body = [UInt8]
     typealias Handler = @Sendable (Body) -> Void
+    typealias OthersHandler = @Sendable (_ route: String, Body) -> Void
     private struct State {
         var handlers: [String: Handler] = [:]
+        /// For the routes that nobody else has asked for.
+        var others: OthersHandler?
         var listeners: [String: [NewestQueue<Body>]] = [:]
         var early: [(route: String, body: Body)] = []
         var earlyBytes = 0
@@ -58,15 +61,27 @@ final class PushTable: Sendable {
         for body in early { handler(body) }
     }
 
+    /// On the loop, as above.
+    func handleOthers(by handler: @escaping OthersHandler) {
+        let early = state.withLock { state in
+            state.others = handler
+            state.earlyBytes = 0
+            return exchange(&state.early, with: [])
+        }
+        for (route, body) in early { handler(route, body) }
+    }
+
     // MARK: On the loop
 
     func pushed(_ route: String, _ body: Body) {
-        let (handler, queues) = state.withLock { state -> (Handler?, [NewestQueue<Body>]) in
+        let (handler, others, queues) = state.withLock { state -> (Handler?, OthersHandler?, [NewestQueue<Body>]) in
             let (handler, queues) = (state.handlers[route], state.listeners[route] ?? [])
-            if handler == nil, queues.isEmpty { keep(route, body, &state) }
-            return (handler, queues)
+            guard handler == nil, queues.isEmpty else { return (handler, nil, queues) }
+            if state.others == nil { keep(route, body, &state) }
+            return (nil, state.others, [])
         }
         handler?(body)
+        others?(route, body)
         for queue in queues {
             let dropped = queue.put(body)
             if dropped > 0 { state.withLock { $0.lost.unread += dropped } }
@@ -86,6 +101,7 @@ final class PushTable: Sendable {
         let queues = state.withLock { state in
             state.hasEnded = true
             state.handlers = [:]
+            state.others = nil
             return exchange(&state.listeners, with: [:]).values.flatMap(\.self)
         }
         for queue in queues { queue.end() }

@@ -159,6 +159,21 @@ import Testing
         }
     }
 
+    @Test func `what nobody asked for by its route goes to who asks for all others`() async throws {
+        try await play { client, _ in
+            let (notified, others) = (Notes<String>(), Notes<String>())
+            try await client.notify("room.notify", Message(content: "before"))
+            let _: JSON = try await client.request("room.get")
+            client.onOthers { route, body in others.add("\(route) \(String(decoding: body, as: UTF8.self))") }
+            client.on("onNotify") { (message: Message) in notified.add(message.content) }
+            try await client.notify("room.notify", Message(content: "after"))
+            let _: Reply = try await client.request("room.push", Message(content: "p", n: 1))
+            #expect(notified.all == ["after"])
+            #expect(others.all == [#"onNotify {"content":"before"}"#, #"onPush {"content":"p"}"#])
+            #expect(client.lostPushes == LostPushes())
+        }
+    }
+
     @Test func `who reads slowly loses the oldest, which are counted, and holds up nobody`() async throws {
         let settings = AppClientSettings.with { $0.mostPushes = 3 }
         try await play(conformanceApp(), settings) { client, _ in
