@@ -71,7 +71,7 @@ let package = Package(
             [
                 "Omniway", "OmniwayCommand", "EchoExample", "WebExample", "CommandsExample", "GatewayExample",
                 "ChatExample", "RoomExample", "BrowserSupport", "OmniwayArguments", "OmniwayGateway", "OmniwayWire",
-                "OmniwayTransport", "OmniwayTesting",
+                "OmniwayTransport", "OmniwayTesting", "ConformanceServer",
             ]),
         tests("Admin", ["OmniwayAdmin", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
         tests(
