@@ -78,7 +78,10 @@ import Testing
         let server = Server(world.app)
         #expect(server.isThere)
         let app = world.app
+        let shard = try #require(app.server?.shards[0])
         async let cutOff = app.stop()
+        // No time may pass before the app waits for what is under way.
+        while await shard.run({ _, shard in shard.connections.contains { $0.link.isReading } }) { await Task.yield() }
         var isOver = false
         while !isOver {
             world.world.advance(by: .seconds(1))
