@@ -33,6 +33,8 @@ protocol ProbePeer {
 
 extension Probe {
     /// Where this server does otherwise, and why.
+    /// Two more the comparison does not see: bodies are compared inflated, for short ones are sent as they are; and who
+    /// is replaced is kicked, which the recorded client did not wait for.
     private static let deliberate: [String: String] = [
         "ack-without-handshake": "an ack without a handshake closes: nobody has seen who that is",
         "type-response-from-client": "only servers answer, so it closes",
