@@ -99,6 +99,7 @@ static void leave(struct conn *c) {
 static void opened(struct conn *c) {
     if (what == RESUME && session && !SSL_session_reused(c->ssl)) die("the session was not resumed");
     c->state = what == IDLE ? RESTING : what == RECEIVE ? AWAITING : SENDING;
+    if (what == SEND) watch(c, 1);
     if (what != IDLE) return;
     done++;
     if (to_begin > 0) begin();
@@ -158,7 +159,8 @@ static void go_on(struct conn *c) {
         goes(c, SSL_read_ex(c->ssl, piece, PIECE, &count));
         return;
     }
-    for (int on = 1; on;) {
+    /* A server that keeps pace would take everything in one turn, and the warm-up would have no end. */
+    for (int on = 1, left_to_send = 64; on && left_to_send > 0; left_to_send -= what == SEND) {
         if (c->state == LEAVING) { left(c); return; }
         on = c->state == SENDING ? sent(c) : received(c);
     }
@@ -211,12 +213,14 @@ int main(int argc, char **argv) {
     }
     for (long i = 0; what != IDLE && i < width && to_begin > 0; i++) begin();
     until(warm_up);
+    size_t moved_before = moved;
     double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(server);
     long memory = resident(pid);
     if (what == IDLE) to_begin = units, begin();
     until(warm_up + units);
     wall = seconds(CLOCK_MONOTONIC) - wall, cpu = seconds(server) - cpu;
     printf("{\"wall_s\": %.6f, \"cpu_s\": %.6f", wall, cpu);
+    if (what == SEND || what == RECEIVE) printf(", \"mb\": %.6f", (double)(moved - moved_before) / 1e6);
     if (what == IDLE) printf(", \"bytes\": %.0f", (double)(resident(pid) - memory) / (double)units);
     printf("}\n");
 }
