@@ -43,11 +43,17 @@ let package = Package(
         .systemLibrary(
             name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib",
             providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+        .systemLibrary(
+            name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3",
+            providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite"])]),
         library("Crypto", ["COpenSSL", "CZlib"]),
         library("Wire", ["OmniwayCrypto"]),
         library("Telemetry", ["CSystem"]),
         library("Arguments"),
         library("Transport", ["CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry"]),
+        library(
+            "Cluster",
+            ["CSQLite", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Gateway", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
         library("App", ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Admin", ["CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
@@ -87,6 +93,16 @@ let package = Package(
                 "OmniwayApp", "ConformanceServer", "GameExample", "ClientExample", "Omniway", "OmniwayWire",
                 "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting", "BrowserSupport",
             ]),
+        tests(
+            "Cluster",
+            [
+                "OmniwayCluster", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting",
+                "RegistryWriter",
+            ]),
+        // Another process, for the tests of a store that processes share.
+        .executableTarget(
+            name: "RegistryWriter", dependencies: ["OmniwayCluster", "OmniwayTransport"],
+            path: "Tests/RegistryWriter", swiftSettings: strict),
         tests("Document", []),
         .testTarget(
             name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),

@@ -8,6 +8,7 @@ build_packages=(
     binutils-gold                        # The linker that Swift prefers; where gold is still in binutils, that.
     gcc libc6-dev                        # Start files, libgcc and C headers, in the release's own version.
     libssl-dev pkg-config zlib1g-dev     # TLS and compression, and where they are.
+    libsqlite3-dev                       # The registry of a single machine.
     libcurl4 libncurses6 libsqlite3-0    # Shared libraries of `swift` itself.
     libxml2-dev                          # The same; only the name of the -dev package is the same everywhere.
 )
@@ -16,6 +17,8 @@ build_packages=(
 test_packages=(
     chromium     # Loads a page of ours and talks over our WebSocket.
     curl openssl # Talk to our servers, and serve our clients.
+    etcd-server  # Keeps what the nodes of a cluster know; our registry talks to it.
+    etcd-client  # Reads what we have put there.
     python3      # Reads a profile that we wrote.
 )
 

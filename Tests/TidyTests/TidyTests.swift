@@ -12,6 +12,10 @@ import Testing
         "Transport": [
             "Glibc", "Synchronization", "CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry",
         ],
+        "Cluster": [
+            "Glibc", "Synchronization", "CSQLite", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport",
+            "OmniwayTelemetry",
+        ],
         "Gateway": ["Synchronization", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"],
         "App": [
             "FoundationEssentials", "Synchronization", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport",
