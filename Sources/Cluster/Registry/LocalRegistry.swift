@@ -49,12 +49,15 @@ public final class LocalRegistry {
 
     // MARK: Calls
 
-    func ask(_ question: RegistryQuestion, _ done: @escaping (Result<RegistryReply, RegistryError>) -> Void) {
+    private func ask(
+        _ question: RegistryQuestion, within limit: Duration? = nil,
+        _ done: @escaping (Result<RegistryReply, RegistryError>) -> Void
+    ) {
         last += 1
         let number = last
         waiting[number] = done
         let mailbox = mailbox
-        registry.door.ask(question, within: registry.deadline) { mailbox?.post(.answer(number, $0)) }
+        registry.door.ask(question, within: limit ?? registry.deadline) { mailbox?.post(.answer(number, $0)) }
     }
 
     /// Does a transaction; see `Registry.transact`.
@@ -64,7 +67,8 @@ public final class LocalRegistry {
         ask(.transaction(transaction)) { result in
             done(
                 result.flatMap {
-                    if case .outcome(let outcome) = $0 { .success(outcome) } else { .failure(.unexpected("it was done")) }
+                    guard case .outcome(let outcome) = $0 else { return .failure(.unexpected("it was done")) }
+                    return .success(outcome)
                 })
         }
     }
@@ -76,10 +80,18 @@ public final class LocalRegistry {
 
     /// All keys with a prefix, or one key, at one revision.
     public func list(_ keys: RegistryKeys, _ done: @escaping (Result<RegistryListing, RegistryError>) -> Void) {
-        ask(.list(keys, keysOnly: false)) { result in
+        list(keys, within: registry.deadline, done)
+    }
+
+    func list(
+        _ keys: RegistryKeys, within limit: Duration,
+        _ done: @escaping (Result<RegistryListing, RegistryError>) -> Void
+    ) {
+        ask(.list(keys, keysOnly: false), within: limit) { result in
             done(
                 result.flatMap {
-                    if case .listing(let listing) = $0 { .success(listing) } else { .failure(.unexpected("it was read")) }
+                    guard case .listing(let listing) = $0 else { return .failure(.unexpected("it was read")) }
+                    return .success(listing)
                 })
         }
     }

@@ -39,6 +39,12 @@ public struct Registry: Sendable {
             try store.checkClock(of: loop)
             let worker = try await SQLiteWorker.open(path, history: history)
             home = await loop.own { RegistryHome(on: $0, SQLiteDriver(on: $0, worker), limits: limits, log: log) }
+        case .etcd(let settings):
+            try store.checkClock(of: loop)
+            let members = try settings.members()
+            home = await loop.own {
+                RegistryHome(on: $0, EtcdDriver(on: $0, settings, members, limits), limits: limits, log: log)
+            }
         }
         return Registry(door: await home.run { $1.door }, home: home, deadline: limits.deadline)
     }

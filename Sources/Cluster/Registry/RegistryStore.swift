@@ -5,6 +5,7 @@ public struct RegistryStore: Sendable {
     enum Kind: Sendable {
         case memory(LoopBound<MemoryStore>?)
         case sqlite(path: String, RegistryHistory)
+        case etcd(EtcdSettings)
     }
     let kind: Kind
 
@@ -21,6 +22,9 @@ public struct RegistryStore: Sendable {
     public static func sqlite(_ path: String, history: RegistryHistory = RegistryHistory()) -> RegistryStore {
         RegistryStore(kind: .sqlite(path: path, history))
     }
+
+    /// In a cluster of etcd 3.4 or newer, for machines that reach it.
+    public static func etcd(_ settings: EtcdSettings) -> RegistryStore { RegistryStore(kind: .etcd(settings)) }
 
     /// Files and sockets are not to be had in simulated time.
     func checkClock(of loop: EventLoop) throws(RegistryError) {

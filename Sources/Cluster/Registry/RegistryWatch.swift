@@ -19,6 +19,8 @@ public final class RegistryWatch {
     private var handler: ((RegistryWatchEvent) -> Void)?
     private var feed: RegistryFeed?
     private var failures = 0
+    /// There may be much to read.
+    private static let patience = Duration.seconds(60)
     private static let again = Reconnecting(first: .milliseconds(200), longest: .seconds(5))
 
     init(
@@ -68,7 +70,7 @@ public final class RegistryWatch {
 
     /// The beginning, and again when changes are missing.
     private func list() {
-        local?.list(keys) { [weak self] result in
+        local?.list(keys, within: max(door.limits.deadline, Self.patience)) { [weak self] result in
             guard let self, handler != nil else { return }
             switch result {
             case .success(let listing):

@@ -3,7 +3,7 @@ import OmniwayTransport
 import Testing
 
 /// What every registry does, whatever keeps it.
-@Suite(.timeLimit(.minutes(1))) struct ConformanceTests {
+@Suite(.serialized, .timeLimit(.minutes(1))) struct ConformanceTests {
     typealias Kind = RegistrySubject.Kind
 
     // MARK: Keys and values

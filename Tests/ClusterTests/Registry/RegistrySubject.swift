@@ -6,7 +6,7 @@ import Testing
 /// What a suite for all drivers runs on: one store, and two registries that use it as two programs would.
 final class RegistrySubject: Sendable {
     enum Kind: String, CaseIterable, Sendable, CustomTestStringConvertible {
-        case memory, sqlite
+        case memory, sqlite, etcd
         var testDescription: String { rawValue }
     }
 
@@ -29,6 +29,12 @@ final class RegistrySubject: Sendable {
             let folder = try TemporaryFolder()
             store = .sqlite(folder.file("registry.db"))
             holds = [folder]
+        case .etcd:
+            let server = try await EtcdServer()
+            var settings = EtcdSettings()
+            settings.endpoints = server.endpoints
+            store = .etcd(settings)
+            holds = [server]
         }
         registry = try await Registry.open(store, on: loop, limits: limits)
         other = try await Registry.open(store, on: loop, limits: limits)
@@ -38,6 +44,7 @@ final class RegistrySubject: Sendable {
         await registry.close()
         await other.close()
         await loop.shutdown()
+        for case let server as EtcdServer in holds { await server.stop() }
     }
 
     /// One more, on a loop of its own where the store can be shared by loops.

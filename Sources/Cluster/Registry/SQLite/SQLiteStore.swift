@@ -1,3 +1,5 @@
+import OmniwayTransport
+
 /// A registry's file, as the thread that has it open sees it. Every call may block.
 final class SQLiteStore {
     private let connection: SQLiteConnection
@@ -32,7 +34,9 @@ final class SQLiteStore {
         if !isSame { try connection.run("UPDATE state SET boot = ?", .bytes(MachineTime.boot)) }
     }
 
-    func perform(_ request: DriverRequest) throws(RegistryError) -> DriverAnswer {
+    /// `patience` is how long another process that writes may be waited for.
+    func perform(_ request: DriverRequest, patience: Duration) throws(RegistryError) -> DriverAnswer {
+        connection.wait(milliseconds: Int32(clamping: patience.nanoseconds / 1_000_000))
         switch request {
         case .transaction(let transaction) where transaction.onlyReads:
             try expireIfDue()
@@ -65,6 +69,7 @@ final class SQLiteStore {
 
     /// What happened from a revision on; some of it, when there is much.
     func news(from first: Int64) throws(RegistryError) -> SQLiteNews {
+        connection.wait(milliseconds: Self.patience)
         try expireIfDue()
         return try reading { () throws(RegistryError) in
             let (revision, compacted) = (try tables.revision, try tables.compacted)

@@ -58,8 +58,12 @@ final class SQLiteWorker: Sendable {
                 switch job {
                 case .perform(let number, let request, let deadline):
                     // Nobody waits for it any more, and what was reported as not done must not be done later.
-                    if LoopClock.system.now >= deadline { continue }
-                    tell(.answer(number, Self.result { () throws(RegistryError) in try store.perform(request) }))
+                    let left = deadline - LoopClock.system.now
+                    if left <= .zero { continue }
+                    let result = Self.result { () throws(RegistryError) in
+                        try store.perform(request, patience: min(left, .seconds(2)))
+                    }
+                    tell(.answer(number, result))
                 case .look(let first):
                     tell(.news(Self.result { () throws(RegistryError) in try store.news(from: first) }))
                 case .close: return
