@@ -33,3 +33,13 @@ extension RawSpan {
         unsafe extracting(range).withUnsafeBytes { unsafe Array($0) }
     }
 }
+
+extension [UInt8] {
+    /// Appends bytes that have arrived; where they stand then.
+    @discardableResult
+    package mutating func add(_ bytes: RawSpan) -> Range<Int> {
+        let start = count
+        unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
+        return start..<count
+    }
+}
