@@ -96,8 +96,8 @@ let package = Package(
         tests(
             "Cluster",
             [
-                "OmniwayCluster", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting",
-                "RegistryWriter",
+                "OmniwayCluster", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry",
+                "OmniwayTesting", "RegistryWriter",
             ]),
         // Another process, for the tests of a store that processes share.
         .executableTarget(

@@ -19,11 +19,13 @@ test_packages=(
     curl openssl # Talk to our servers, and serve our clients.
     etcd-server  # Keeps what the nodes of a cluster know; our registry talks to it.
     etcd-client  # Reads what we have put there.
+    nats-server  # A bus of the cluster.
     python3      # Reads a profile that we wrote.
 )
 
 # What benchmarks need besides. Their load generators in C need only gcc and libc6-dev, from above.
 bench_packages=(
+    libnats-dev nats-server # The other client of NATS, and its server.
     nginx-light # Serves the same page beside our HTTP server.
     openssl     # Makes a certificate, and says what the cryptography alone takes.
     python3     # Drives some of them.

@@ -31,6 +31,18 @@ extension AcceptorLayer {
 extension DialerLayer {
     /// The links that `dialer` gives, with this protocol on them. The deadline is for all handshakes together.
     public func over(_ dialer: some Dialer) -> some Dialer { LayeredDialer(layer: self, inner: dialer) }
+
+    /// The same for one link that is open already, for protocols that agree on TLS in plain words. What comes next on
+    /// it is this protocol. Nil when the loop has no room for another link; the carrier is closed then.
+    public func over(_ carrier: Link, deadline: Duration, handler: any LinkHandler) -> Link? {
+        let driver = dialingDriver(on: carrier.loop)
+        guard let link = driver.dials(over: carrier, layer: layerName, deadline: deadline, handler: handler) else {
+            return nil
+        }
+        carrier.handler = driver
+        driver.opened(carrier)
+        return link
+    }
 }
 
 /// An acceptor whose links go through somebody else's hands before the intake is asked for a handler.
