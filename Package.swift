@@ -144,5 +144,6 @@ let package = Package(
         benchmark("TLSBenchmark", "tls"),
         benchmark("SnetBenchmark", "snet"),
         benchmark("AppBenchmark", "app", ["Omniway"]),
+        benchmark("BusBenchmark", "bus", ["OmniwayCluster"]),
     ]
 )

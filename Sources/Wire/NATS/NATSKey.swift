@@ -18,9 +18,16 @@ package struct NATSKey: Sendable {
         publicText = Self.text(kind: raw[0] << 5 | raw[1] >> 3, key.publicKey)
     }
 
-    /// The seed of a user's key, as text.
-    package static func seedText(_ seed: [UInt8]) -> String {
-        var raw = [seedKind | userKind >> 5, userKind << 3] + seed
+    /// Whose key it is: the letter that its public half begins with.
+    package enum Kind: UInt8, Sendable {
+        case account = 0
+        case `operator` = 112
+        case user = 160
+    }
+
+    /// A seed as text.
+    package static func seedText(_ seed: [UInt8], kind: Kind = .user) -> String {
+        var raw = [seedKind | kind.rawValue >> 5, kind.rawValue << 3] + seed
         append(checksum(raw[...]), to: &raw)
         return encode(raw)
     }
@@ -40,7 +47,6 @@ package struct NATSKey: Sendable {
     }
 
     private static let seedKind: UInt8 = 18 << 3  // S
-    private static let userKind: UInt8 = 20 << 3  // U
 
     private static func text(kind: UInt8, _ key: [UInt8]) -> String {
         var raw = [kind] + key

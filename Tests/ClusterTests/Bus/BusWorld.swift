@@ -99,31 +99,37 @@ struct BusWorld: Sendable {
 
 /// Texts that were heard, on whatever loop, and those who wait for them.
 final class Heard: Sendable {
+    private struct Waiter {
+        let isEnough: @Sendable ([String]) -> Bool
+        let waiter: CheckedContinuation<[String], Never>
+    }
     private struct State {
         var texts: [String] = []
-        var waiters: [(count: Int, waiter: CheckedContinuation<[String], Never>)] = []
+        var waiters: [Waiter] = []
         var subscription: LoopBound<BusSubscription>?
     }
     private let state = Lock(State())
 
     func add(_ text: String) {
-        let ready = state.withLock { state in
+        let (ready, texts) = state.withLock { state in
             state.texts.append(text)
-            let ready = state.waiters.filter { $0.count <= state.texts.count }.map { ($0.waiter, state.texts) }
-            state.waiters.removeAll { $0.count <= state.texts.count }
-            return ready
+            let ready = state.waiters.filter { $0.isEnough(state.texts) }
+            state.waiters.removeAll { $0.isEnough(state.texts) }
+            return (ready, state.texts)
         }
-        for (waiter, texts) in ready { waiter.resume(returning: texts) }
+        for waiting in ready { waiting.waiter.resume(returning: texts) }
     }
 
     var texts: [String] { state.withLock { $0.texts } }
 
     /// Waits until so many were heard; all that were by then.
-    func wait(for count: Int) async -> [String] {
+    func wait(for count: Int) async -> [String] { await wait { $0.count >= count } }
+
+    func wait(until isEnough: @escaping @Sendable ([String]) -> Bool) async -> [String] {
         await withCheckedContinuation { waiter in
             let texts = state.withLock { state -> [String]? in
-                if state.texts.count >= count { return state.texts }
-                state.waiters.append((count, waiter))
+                if isEnough(state.texts) { return state.texts }
+                state.waiters.append(Waiter(isEnough: isEnough, waiter: waiter))
                 return nil
             }
             if let texts { waiter.resume(returning: texts) }
