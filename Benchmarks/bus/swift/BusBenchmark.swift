@@ -3,6 +3,7 @@ import OmniwayCluster
 import OmniwayTransport
 
 /// BusBenchmark URL server|client [DEPTH SIZE SECONDS]: what natsload.c does, through our own client on one loop.
+/// BusBenchmark URL subscribe COUNT: how long so many subscriptions take, and how much memory.
 @main
 struct BusBenchmark {
     nonisolated static func main() async throws {
@@ -25,6 +26,9 @@ struct BusBenchmark {
             }
             try await Task.sleep(for: .seconds(1 << 20))
         }
+        if arguments[2] == "subscribe", let count = arguments.dropFirst(3).first.flatMap(Int.init) {
+            try await subscribe(count, bus, on: loop)
+        }
         guard arguments.count == 6, let depth = Int(arguments[3]), let size = Int(arguments[4]),
             let seconds = Double(arguments[5])
         else { exit(2) }
@@ -36,6 +40,32 @@ struct BusBenchmark {
         let (count, half, most) = await load.run { _, load in load.result }
         print("{\"requests\": \(count), \"p50_us\": \(half), \"p99_us\": \(most)}")
         exit(0)  // Which also prints it.
+    }
+}
+
+extension BusBenchmark {
+    static func subscribe(_ count: Int, _ bus: NATSBus, on loop: EventLoop) async throws {
+        let before = residentBytes()
+        let start = ContinuousClock.now
+        try await loop.run { loop in
+            let port = bus.port(on: loop)
+            for user in 0..<count { _ = try port.subscribe("pitaya/connector/user/\(user)/push") { _ in } }
+        }
+        await withCheckedContinuation { waiter in
+            Task { await loop.run { bus.port(on: $0).flush { _ in waiter.resume() } } }
+        }
+        let took = (ContinuousClock.now - start) / .milliseconds(1)
+        print("{\"ms\": \(took), \"bytes_each\": \((residentBytes() - before) / count)}")
+        exit(0)
+    }
+
+    private static func residentBytes() -> Int {
+        guard let file = unsafe fopen("/proc/self/statm", "re") else { return 0 }
+        defer { unsafe fclose(file) }
+        var line = [CChar](repeating: 0, count: 128)
+        guard unsafe fgets(&line, Int32(line.count), file) != nil else { return 0 }
+        let text = String(decoding: line.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 4096
     }
 }
 

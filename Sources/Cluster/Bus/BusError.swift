@@ -11,6 +11,8 @@ public enum BusError: Error, Equatable, Sendable, CustomStringConvertible {
     case tooLarge(Int, limit: Int)
     case badSubject(String, BusSubject.Fault)
     case badHeaders
+    /// The server was told to carry none.
+    case noHeaders
     /// So much waits to be sent already; the server does not take it.
     case full(bytes: Int)
     case tooManyRequests(limit: Int)
@@ -29,6 +31,7 @@ public enum BusError: Error, Equatable, Sendable, CustomStringConvertible {
         case .tooLarge: "too-large"
         case .badSubject: "bad-subject"
         case .badHeaders: "bad-headers"
+        case .noHeaders: "no-headers"
         case .full: "bus-full"
         case .tooManyRequests: "too-many-requests"
         case .tooManySubscriptions: "too-many-subscriptions"
@@ -48,6 +51,7 @@ public enum BusError: Error, Equatable, Sendable, CustomStringConvertible {
         case .tooLarge(let count, let limit): "a message of \(count) bytes; the bus takes \(limit), so send it in parts"
         case .badSubject(let subject, let fault): "'\(subject)' is no subject: \(fault)"
         case .badHeaders: "headers that cannot be written: a name has no blanks and no colon, a value is one line"
+        case .noHeaders: "the server of the bus carries no headers; send without, or allow them in its configuration"
         case .full(let bytes): "\(bytes) bytes wait for the bus already; send less, or try again later"
         case .tooManyRequests(let limit): "\(limit) requests wait for answers already; try again later"
         case .tooManySubscriptions(let limit): "there are \(limit) subscriptions already; cancel some, or raise the limit"

@@ -61,15 +61,23 @@ public enum BusSubject {
         return previous == dot ? .emptyToken : nil
     }
 
-    /// Whether a subscription's subject covers that of a message.
+    /// Whether a subscription's subject covers that of a message. Both have been checked.
     static func covers(_ pattern: String, _ subject: String) -> Bool {
-        var rest = subject.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)[...]
-        for token in pattern.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {
-            guard let next = rest.popFirst() else { return false }
-            if token.elementsEqual([UInt8(ascii: ">")]) { return true }
-            if !token.elementsEqual([UInt8(ascii: "*")]), !token.elementsEqual(next) { return false }
+        let (pattern, subject) = (pattern.utf8.span, subject.utf8.span)
+        var place = 0
+        for index in pattern.indices {
+            switch pattern[index] {
+            case UInt8(ascii: ">"): return place < subject.count
+            case UInt8(ascii: "*"):
+                let start = place
+                while place < subject.count, subject[place] != UInt8(ascii: ".") { place += 1 }
+                if place == start { return false }
+            case let byte:
+                guard place < subject.count, subject[place] == byte else { return false }
+                place += 1
+            }
         }
-        return rest.isEmpty
+        return place == subject.count
     }
 
     static func hasWildcard(_ subject: String) -> Bool {

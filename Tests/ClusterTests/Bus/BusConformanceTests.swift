@@ -370,6 +370,42 @@ import Testing
     }
 
     @Test(arguments: BusKind.allCases)
+    func `what was published before a port closes still goes out`(_ kind: BusKind) async throws {
+        try await BusWorld.with(kind) { world in
+            let (bus, heard) = (world.bus, try await world.hear("s", on: world.second))
+            try await world.first.run { loop in
+                for number in 0..<100 { try bus.port(on: loop).publish("s", Array("\(number)".utf8)) }
+                bus.port(on: loop).close()
+            }
+            #expect(await heard.wait(for: 100) == (0..<100).map { "\($0)" })
+        }
+    }
+
+    @Test(arguments: BusKind.allCases)
+    func `a handler may cancel, close and ask again while it handles`(_ kind: BusKind) async throws {
+        try await BusWorld.with(kind) { world in
+            let (bus, heard) = (world.bus, Heard())
+            let kept = await world.second.own { _ in Kept() }
+            try await kept.run { loop, kept in
+                let port = bus.port(on: loop)
+                kept.all.append(
+                    try port.subscribe("once") { message in
+                        heard.add("once \(message.text)")
+                        kept.all[0].cancel()
+                        port.request("once", message.payload, deadline: .seconds(20)) { answer in
+                            if case .failure(let error) = answer { heard.add(error.code) }
+                            port.close()
+                        }
+                    })
+            }
+            try await world.flush(world.second)
+            for text in ["1", "2"] { try await world.publish("once", text, on: world.first) }
+            #expect(await heard.wait(for: 2) == ["once 1", "no-responders"])
+            #expect(try await world.hear("other", on: world.second).texts.isEmpty, "a closed port makes room for another")
+        }
+    }
+
+    @Test(arguments: BusKind.allCases)
     func `a hundred thousand subscriptions do not slow a message down`(_ kind: BusKind) async throws {
         try await BusWorld.with(kind) { world in
             let (bus, heard) = (world.bus, Heard())

@@ -145,11 +145,13 @@ import Testing
     @Test func `complaints about permissions and messages for nobody leave the connection open`() async throws {
         let cluster = try await FakeCluster()
         await cluster.with { _ in }
-        await cluster.serve { $0.say("-ERR 'Permissions Violation for Publish to \"x\"'\r\nMSG a 99 1\r\nx\r\n+OK\r\nPING\r\n") }
+        await cluster.serve { $0.say("-ERR 'Permissions Violation for Publish to \"x\"'\r\nMSG a 99 1\r\nx\r\n") }
+        await cluster.serve { $0.say("+OK\r\nPING\r\n-ERR 'Slow Consumer'\r\n") }
         #expect(await cluster.state() == .open)
         let snapshot = await cluster.world.first.snapshot()
         #expect(snapshot.prometheusText.contains("omniway_bus_refusals_total 1"))
         #expect(snapshot.prometheusText.contains("omniway_bus_late_total 1"))
+        #expect(snapshot.prometheusText.contains("omniway_bus_slow_consumers_total 1"))
     }
 
     @Test func `who insists on TLS says nothing to a server without, and the other way round`() async throws {
@@ -174,12 +176,13 @@ import Testing
 
     @Test func `the server's own limit of a message is obeyed`() async throws {
         let cluster = try await FakeCluster()
-        await cluster.serve { $0.info.maxPayload = 10 }
+        await cluster.serve { $0.info.maxPayload = 20 }
         await cluster.with { _ in }
         try await cluster.with { port in
-            #expect(port.maxPayload == 10)
-            #expect(throws: BusError.tooLarge(11, limit: 10)) { try port.publish("s", [UInt8](repeating: 0, count: 11)) }
-            try port.publish("s", [UInt8](repeating: 0, count: 10))
+            #expect(port.maxPayload == 20)
+            #expect(throws: BusError.noHeaders) { try port.publish("s", [], headers: ["a": "b"]) }
+            #expect(throws: BusError.tooLarge(21, limit: 20)) { try port.publish("s", [UInt8](repeating: 0, count: 21)) }
+            try port.publish("s", [UInt8](repeating: 0, count: 20))
         }
         #expect(await cluster.serve { $0.published } == ["s"])
     }

@@ -97,6 +97,7 @@ final class NATSConnection: LinkHandler {
     func publish(_ subject: RawSpan, reply: RawSpan, headers: RawSpan, payload: RawSpan) throws(BusError) {
         guard let link, link.state == .open else { throw .away("the connection has just ended") }
         if link.isFull { throw .full(bytes: link.queued) }
+        if !headers.isEmpty, !info.hasHeaders { throw .noHeaders }
         if payload.byteCount <= Self.mostCopied {
             writer.publish(subject, reply: reply, headers: headers, payload: payload)
             write()
