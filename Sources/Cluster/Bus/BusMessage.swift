@@ -12,6 +12,7 @@ public struct BusMessage: ~Escapable {
         (self.bytes, self.parts, self.port) = (bytes, parts, port)
     }
 
+    /// The bytes in place.
     public var payload: RawSpan {
         @_lifetime(copy self)
         get { bytes.extracting(parts.payload) }
@@ -23,9 +24,11 @@ public struct BusMessage: ~Escapable {
     public var text: String { bytes.text(parts.payload) }
     /// What it was published to, which a subscription with wildcards does not know.
     public var subject: String { bytes.text(parts.subject) }
+    /// What was said beside the payload.
     public var headers: BusHeaders { parts.headers.isEmpty ? BusHeaders() : BusHeaders(block: headerBlock) }
     /// Where an answer is expected.
     public var replySubject: String? { parts.reply.isEmpty ? nil : bytes.text(parts.reply) }
+    /// It names a subject for its answer.
     public var expectsAnswer: Bool { !parts.reply.isEmpty }
 
     /// A number of the bus itself in the headers: 503 says that nobody listens.
@@ -42,6 +45,7 @@ public struct BusMessage: ~Escapable {
         try port.send(payload, to: bytes.extracting(parts.reply), headers: headers)
     }
 
+    /// The same with bytes of one's own.
     public func respond(_ payload: [UInt8], headers: BusHeaders = BusHeaders()) throws(BusError) {
         try respond(payload.span.raw, headers: headers)
     }
@@ -62,15 +66,19 @@ public struct BusMessage: ~Escapable {
 
 /// The way back to whoever has sent a request. It lives on the loop where the request arrived.
 public struct BusReply {
+    /// Where the request arrived.
     public let port: BusPort
+    /// Where the answer goes.
     public let subject: String
 
     init(port: BusPort, subject: String) { (self.port, self.subject) = (port, subject) }
 
+    /// Answers. It may be called more than once; the first answer counts.
     public func send(_ payload: RawSpan, headers: BusHeaders = BusHeaders()) throws(BusError) {
         try port.send(payload, to: subject.utf8.span.raw, headers: headers)
     }
 
+    /// The same with bytes of one's own.
     public func send(_ payload: [UInt8], headers: BusHeaders = BusHeaders()) throws(BusError) {
         try send(payload.span.raw, headers: headers)
     }
@@ -86,7 +94,10 @@ struct BusEnvelope: Sendable {
 
 /// An answer that is kept.
 public struct BusResponse: Sendable, Equatable {
+    /// The payload.
     public let body: [UInt8]
+    /// What was said beside it.
     public let headers: BusHeaders
+    /// The payload as text; what is not UTF-8 becomes a replacement character.
     public var text: String { String(decoding: body, as: UTF8.self) }
 }

@@ -32,6 +32,7 @@ extension BusPort {
 
 /// The same from anywhere, by way of the port of a loop: for what is not on the path of packets.
 extension Bus {
+    /// Sends to all who have subscribed.
     public func publish(
         _ subject: String, _ payload: [UInt8], headers: BusHeaders = BusHeaders(), on home: EventLoop
     ) async throws(BusError) {
@@ -41,6 +42,7 @@ extension Bus {
         }
     }
 
+    /// The answer, or an error that says why there is none.
     public func request(
         _ subject: String, _ payload: [UInt8], headers: BusHeaders = BusHeaders(),
         deadline: Duration = .seconds(5), on home: EventLoop

@@ -15,8 +15,11 @@ import OmniwayWire
 /// }
 /// ```
 public final class BusPort {
+    /// Where it lives.
     public let loop: Loop
+    /// What it may hold.
     public let limits: BusLimits
+    /// How it stands with its bus.
     public private(set) var state = BusState.connecting
     /// Called whenever `state` has changed.
     public var stateChanged: (BusState) -> Void = { _ in }
@@ -53,6 +56,7 @@ public final class BusPort {
     public var isOpen: Bool { state.isUsable }
     /// Requests that wait for an answer.
     public var requestCount: Int { requests.count }
+    /// Subscriptions that have not ended.
     public var subscriptionCount: Int { subscriptions.count }
     /// Most bytes of one message and its headers.
     public var maxPayload: Int { driver.maxPayload }
@@ -70,6 +74,7 @@ public final class BusPort {
         try send(subject.utf8.span.raw, replyTo.utf8.span.raw, block.span.raw, payload)
     }
 
+    /// The same with bytes of one's own.
     public func publish(
         _ subject: String, _ payload: [UInt8], replyTo: String? = nil, headers: BusHeaders = BusHeaders()
     ) throws(BusError) {
@@ -141,6 +146,7 @@ public final class BusPort {
         }
     }
 
+    /// The same with bytes of one's own.
     @discardableResult
     public func request(
         _ subject: String, _ payload: [UInt8], headers: BusHeaders = BusHeaders(), deadline: Duration,

@@ -6,6 +6,7 @@ public enum BusOutcome: ~Escapable {
     case failure(BusError)
 }
 
+/// Who is told, once.
 public typealias BusAnswer = (BusOutcome) -> Void
 
 /// The requests of a port that wait for answers, each by a token that is never used again.

@@ -1,6 +1,7 @@
 /// The names under which messages travel: tokens with dots between them. In subscriptions `*` stands for one token and
 /// `>` for all that follow.
 public enum BusSubject {
+    /// In bytes.
     public static let maxLength = 1024
 
     /// What makes a text unfit to be a subject.

@@ -3,6 +3,7 @@ import OmniwayTransport
 
 /// What somebody wants to hear of a port. It lives on the port's loop.
 public final class BusSubscription {
+    /// What was subscribed to.
     public let subject: String
     /// Of those who subscribe in the same group, each message goes to one.
     public let group: String?
@@ -30,6 +31,7 @@ public final class BusSubscription {
 
     /// Messages that wait.
     public var pending: Int { waiting.count }
+    /// It was cancelled, or drained.
     public var hasEnded: Bool { state == .ended }
 
     /// Messages wait from now on, up to `pendingLimits`: for a consumer that is busy.

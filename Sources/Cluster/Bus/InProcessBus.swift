@@ -7,6 +7,7 @@ import OmniwayWire
 ///
 /// Subscriptions of whole subjects are found by hashing; those with wildcards are tried one by one.
 public final class InProcessBus: Bus {
+    /// What each port may hold.
     public let limits: BusLimits
     /// Most bytes of one message and its headers.
     public let maxPayload: Int

@@ -34,7 +34,7 @@ extension DialerLayer {
 
     /// The same for one link that is open already, for protocols that agree on TLS in plain words. What comes next on
     /// it is this protocol. Nil when the loop has no room for another link; the carrier is closed then.
-    public func over(_ carrier: Link, deadline: Duration, handler: any LinkHandler) -> Link? {
+    package func over(_ carrier: Link, deadline: Duration, handler: any LinkHandler) -> Link? {
         let driver = dialingDriver(on: carrier.loop)
         guard let link = driver.dials(over: carrier, layer: layerName, deadline: deadline, handler: handler) else {
             return nil

@@ -2,7 +2,7 @@ import OmniwayCrypto
 
 /// A key of the NATS kind ("nkey"): Ed25519, written in base 32 with its kind in front and a checksum behind.
 package struct NATSKey: Sendable {
-    private let key: Ed25519Key
+    private let privateKey: [UInt8]
     /// What the server knows it by.
     package let publicText: String
 
@@ -12,10 +12,9 @@ package struct NATSKey: Sendable {
         let checksum = UInt16(raw[34]) | UInt16(raw[35]) << 8
         guard Self.checksum(raw[..<34]) == checksum else { throw .wrongChecksum }
         guard raw[0] & 0xf8 == Self.seedKind else { throw .notSeed }
-        guard let key = Ed25519Key(seed: Array(raw[2..<34])) else { throw .malformed }
-        self.key = key
+        privateKey = Array(raw[2..<34])
         // The kind of the key stands in eight bits, three of the first byte and five of the second.
-        publicText = Self.text(kind: raw[0] << 5 | raw[1] >> 3, key.publicKey)
+        publicText = Self.text(kind: raw[0] << 5 | raw[1] >> 3, Ed25519.publicKey(of: privateKey))
     }
 
     /// Whose key it is: the letter that its public half begins with.
@@ -34,7 +33,7 @@ package struct NATSKey: Sendable {
 
     /// The signature of a server's nonce, as CONNECT has it.
     package func sign(_ nonce: String) -> String {
-        let digits = Base64.encode(key.sign(Array(nonce.utf8)))
+        let digits = Base64.encode(Ed25519.signature(of: Array(nonce.utf8), privateKey: privateKey))
         return String(
             digits.compactMap { digit -> Character? in
                 switch digit {

@@ -2,6 +2,7 @@ public import OmniwayTransport
 
 /// A bus through NATS servers. Each loop has a connection of its own.
 public final class NATSBus: Bus {
+    /// As they were given.
     public let settings: NATSSettings
     private let tls: [String: TLSClient]
     private let ports = BusPorts()

@@ -4,6 +4,7 @@ import OmniwayWire
 
 /// How to reach the servers of a NATS cluster, and how to be with them.
 public struct NATSSettings: Sendable {
+    /// Where to begin.
     public var servers: [NATSServer]
     /// For servers whose address names no user.
     public var credentials = NATSCredentials.none
@@ -27,6 +28,7 @@ public struct NATSSettings: Sendable {
     public var leaveLimit = Duration.seconds(5)
     /// Also use the servers that a server tells of.
     public var usesDiscovered = true
+    /// What each port may hold.
     public var limits = BusLimits()
     /// How to dial one server.
     public var dialer: @Sendable (NATSServer) -> any Dialer = { StreamDialer($0.address) }
@@ -34,6 +36,7 @@ public struct NATSSettings: Sendable {
     /// Addresses as `nats://host:4222`, `tls://host`, `nats://user:password@host`, `nats://token@host`.
     public init(_ addresses: String...) throws(BusError) { try self.init(addresses) }
 
+    /// The same from a list.
     public init(_ addresses: [String]) throws(BusError) {
         servers = []
         for address in addresses { servers.append(try NATSServer(address)) }
@@ -51,6 +54,7 @@ public struct NATSSettings: Sendable {
 
 /// Where a server is.
 public struct NATSServer: Sendable, Equatable, CustomStringConvertible {
+    /// Its host and port.
     public let address: HostPort
     /// Nothing is said in plain but the server's own greeting.
     public let usesTLS: Bool
@@ -58,6 +62,7 @@ public struct NATSServer: Sendable, Equatable, CustomStringConvertible {
     public let tlsHost: String
     let credentials: NATSCredentials?
 
+    /// From an address as `NATSSettings` takes it.
     public init(_ text: String) throws(BusError) {
         let wrong = BusError.configuration(
             "'\(Self.withoutSecrets(text))' is no address of a NATS server; write nats://host:4222 or tls://host:4222")
@@ -106,6 +111,7 @@ public struct NATSServer: Sendable, Equatable, CustomStringConvertible {
 
 /// TLS towards the servers.
 public struct NATSTLS: Sendable {
+    /// Whose certificates are good.
     public var trust: TLSTrust
     /// For servers that want to see a certificate of the client.
     public var identity: TLSIdentity?
@@ -126,12 +132,15 @@ public struct NATSCredentials: Sendable, Equatable {
     }
     private let kind: Kind
 
+    /// It does not.
     public static let none = NATSCredentials(kind: .none)
 
+    /// A name and its password.
     public static func password(user: String, _ password: Secret) -> NATSCredentials {
         NATSCredentials(kind: .password(user: user, password))
     }
 
+    /// A token that all clients share.
     public static func token(_ token: Secret) -> NATSCredentials { NATSCredentials(kind: .token(token)) }
 
     /// The seed of an nkey, which begins with `SU`. It never leaves the process: it signs what the server asks.
