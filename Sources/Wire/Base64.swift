@@ -1,16 +1,31 @@
 /// Base 64 with padding (RFC 4648, section 4).
 package enum Base64 {
     private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    private static let noDigit: UInt8 = 0xff
+    /// What each byte stands for.
+    private static let values = table(of: digits)
+    private static let valuesURL = table(of: digits.dropLast(2) + [UInt8(ascii: "-"), UInt8(ascii: "_")])
+
+    private static func table(of digits: [UInt8]) -> [UInt8] {
+        var values = [UInt8](repeating: noDigit, count: 256)
+        for (value, digit) in digits.enumerated() { values[Int(digit)] = UInt8(value) }
+        return values
+    }
 
     package static func encode(_ bytes: [UInt8]) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity((bytes.count + 2) / 3 * 4)
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-            for index in 0..<4 {
-                text.append(index <= group.count ? digits[bits >> (18 - 6 * index) & 63] : UInt8(ascii: "="))
-            }
+        let digits = digits
+        var text = [UInt8](repeating: UInt8(ascii: "="), count: (bytes.count + 2) / 3 * 4)
+        var (from, to) = (0, 0)
+        while from < bytes.count {
+            let count = min(3, bytes.count - from)
+            var bits = Int(bytes[from]) << 16
+            if count > 1 { bits |= Int(bytes[from + 1]) << 8 }
+            if count > 2 { bits |= Int(bytes[from + 2]) }
+            text[to] = digits[bits >> 18]
+            text[to + 1] = digits[bits >> 12 & 63]
+            if count > 1 { text[to + 2] = digits[bits >> 6 & 63] }
+            if count > 2 { text[to + 3] = digits[bits & 63] }
+            (from, to) = (from + 3, to + 4)
         }
         return String(decoding: text, as: UTF8.self)
     }
@@ -20,28 +35,23 @@ package enum Base64 {
         guard text.utf8.count.isMultiple(of: 4) else { return nil }
         var rest = text.utf8[...]
         for _ in 0..<2 where rest.last == UInt8(ascii: "=") { rest = rest.dropLast() }
-        return bytes(rest) { digits.firstIndex(of: $0) }
+        return bytes(rest, values)
     }
 
     /// The variant for addresses, without padding (section 5), as web tokens have it. Nil unless the text is the one
     /// way to write some bytes.
     package static func decodeURL(_ text: some Sequence<UInt8>) -> [UInt8]? {
-        bytes(text) { byte in
-            switch byte {
-            case UInt8(ascii: "-"): 62
-            case UInt8(ascii: "_"): 63
-            case UInt8(ascii: "+"), UInt8(ascii: "/"): nil
-            default: digits.firstIndex(of: byte)
-            }
-        }
+        bytes(text, valuesURL)
     }
 
-    private static func bytes(_ text: some Sequence<UInt8>, _ digit: (UInt8) -> Int?) -> [UInt8]? {
+    private static func bytes(_ text: some Sequence<UInt8>, _ values: [UInt8]) -> [UInt8]? {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.underestimatedCount / 4 * 3 + 2)
         var (bits, count) = (0, 0)
         for byte in text {
-            guard let digit = digit(byte) else { return nil }
-            (bits, count) = (bits << 6 | digit, count + 6)
+            let digit = values[Int(byte)]
+            if digit == noDigit { return nil }
+            (bits, count) = (bits << 6 | Int(digit), count + 6)
             if count >= 8 {
                 count -= 8
                 bytes.append(UInt8(truncatingIfNeeded: bits >> count))

@@ -47,6 +47,7 @@ final class LeaseTable {
         case .list(let prefix, let limit, let keysOnly): return .read(.prefix(prefix), limit: limit, keysOnly: keysOnly)
         case .delete(let key): return .delete(.key(key))
         case .deleteAll(let prefix): return .delete(.prefix(prefix))
+        case .putUnder(let lease, let key, let value): return .put(key, value, lease: lease)
         case .put(let key, let value, nil): return .put(key, value, lease: 0)
         case .put(let key, let value, let lease?):
             guard lease.door === home.door else {
@@ -67,7 +68,7 @@ final class LeaseTable {
         for operation in outcome.succeeded ? transaction.then : transaction.otherwise {
             switch operation {
             case .get, .list: break
-            case .delete(let key): forget(key)
+            case .delete(let key), .putUnder(_, let key, _): forget(key)
             case .deleteAll(let prefix):
                 if !owners.isEmpty { for key in owners.keys.filter({ $0.hasPrefix(prefix) }) { forget(key) } }
             case .put(let key, let value, let lease):

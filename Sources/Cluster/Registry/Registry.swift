@@ -123,11 +123,34 @@ public struct Registry: Sendable {
         ttl: Duration, afterLoss: RegistryLease.AfterLoss = .restores,
         changed: @escaping @Sendable (RegistryLease.Event) -> Void = { _ in }
     ) async throws(RegistryError) -> RegistryLease {
-        let (seconds, rest) = ttl.components
-        let whole = max(1, rest > 0 ? seconds + 1 : seconds)
-        let reply = try await door.ask(.lease(seconds: whole, afterLoss, changed), within: deadline)
-        guard case .lease(let lease) = reply else { throw .unexpected("a lease was granted") }
+        let question = RegistryQuestion.lease(seconds: ttl.wholeSeconds, afterLoss, changed)
+        guard case .lease(let lease) = try await door.ask(question, within: deadline) else {
+            throw .unexpected("a lease was granted")
+        }
         return lease
+    }
+
+    /// A lease that ends unless somebody, here or in another program, calls `keepAlive` in time: for what belongs to
+    /// nobody in particular. Its number goes into `putUnder`.
+    public func grant(ttl: Duration) async throws(RegistryError) -> Int64 {
+        guard case .granted(let id, _) = try await door.ask(.grant(seconds: ttl.wholeSeconds), within: deadline) else {
+            throw .unexpected("a lease was granted")
+        }
+        return id
+    }
+
+    /// Gives a lease its whole time once more, and says how long that is.
+    @discardableResult
+    public func keepAlive(_ lease: Int64) async throws(RegistryError) -> Duration {
+        guard case .granted(_, let ttl) = try await door.ask(.keepAlive(lease), within: deadline) else {
+            throw .unexpected("a lease was kept alive")
+        }
+        return ttl
+    }
+
+    /// Ends a lease by its number, and its keys with it.
+    public func revoke(_ lease: Int64) async throws(RegistryError) {
+        _ = try await door.ask(.end(lease), within: deadline)
     }
 
     // MARK: The past, and the end
@@ -148,6 +171,14 @@ public struct Registry: Sendable {
             _ = try await door.ask(.close, within: deadline)
         } catch { return }  // Somebody has closed it already.
         await home.release()
+    }
+}
+
+extension Duration {
+    /// Leases have whole seconds, at least one.
+    fileprivate var wholeSeconds: Int64 {
+        let (seconds, rest) = components
+        return max(1, rest > 0 ? seconds + 1 : seconds)
     }
 }
 

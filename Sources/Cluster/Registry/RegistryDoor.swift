@@ -9,6 +9,10 @@ enum RegistryQuestion: Sendable {
     case compact(Int64)
     case lease(seconds: Int64, RegistryLease.AfterLoss, @Sendable (RegistryLease.Event) -> Void)
     case revoke(lease: UInt64)
+    /// Leases that nobody keeps here, by the store's numbers.
+    case grant(seconds: Int64)
+    case keepAlive(Int64)
+    case end(Int64)
     case close
 }
 
@@ -16,6 +20,7 @@ enum RegistryReply: Sendable {
     case outcome(RegistryOutcome)
     case listing(RegistryListing)
     case lease(RegistryLease)
+    case granted(Int64, Duration)
     case done
 }
 

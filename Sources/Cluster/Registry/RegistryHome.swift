@@ -75,6 +75,9 @@ final class RegistryHome {
             case .compact(let revision): run(.compact(revision), within: limit) { answer.give($0.map(\.reply)) }
             case .lease(let seconds, let afterLoss, let changed):
                 try leases.grant(seconds, afterLoss, changed, within: limit) { answer.give($0.map { .lease($0) }) }
+            case .grant(let seconds): run(.grant(seconds: seconds), within: limit) { answer.give($0.map(\.reply)) }
+            case .keepAlive(let id): run(.keepAlive(lease: id), within: limit) { answer.give($0.map(\.reply)) }
+            case .end(let id): run(.revoke(lease: id), within: limit) { answer.give($0.map(\.reply)) }
             case .revoke(let lease): leases.revoke(lease) { answer.give($0.map { .done }) }
             case .close: close { answer.give(.success(.done)) }
             }
@@ -174,7 +177,8 @@ extension DriverAnswer {
         switch self {
         case .outcome(let outcome): .outcome(outcome)
         case .listing(let listing): .listing(listing)
-        case .lease, .done: .done
+        case .lease(let id, let seconds): .granted(id, .seconds(seconds))
+        case .done: .done
         }
     }
 }

@@ -17,14 +17,18 @@ public struct RegistryLimits: Sendable, Equatable {
     public var leases: Int
     /// Keys that are kept under leases of this registry.
     public var leasedKeys: Int
+    /// How long a server may be silent while it is watched before it is asked whether it is alive.
+    public var silence: Duration
 
     public init(
         deadline: Duration = .seconds(5), calls: Int = 4096, waitingChanges: Int = 65_536,
-        waitingBytes: Int = 64 << 20, watches: Int = 256, leases: Int = 4096, leasedKeys: Int = 1 << 20
+        waitingBytes: Int = 64 << 20, watches: Int = 256, leases: Int = 4096, leasedKeys: Int = 1 << 20,
+        silence: Duration = .seconds(5)
     ) {
-        precondition(deadline > .zero && min(calls, waitingChanges, waitingBytes) > 0, "limits are above zero")
+        precondition(deadline > .zero && silence > .zero && min(calls, waitingChanges, waitingBytes) > 0, "limits are above zero")
         (self.deadline, self.calls, self.waitingChanges) = (deadline, calls, waitingChanges)
         (self.waitingBytes, self.watches, self.leases, self.leasedKeys) = (waitingBytes, watches, leases, leasedKeys)
+        self.silence = silence
     }
 }
 
@@ -66,7 +70,7 @@ extension RegistryTransaction {
                 if limit < 1 { throw RegistryError(.invalid, "a list of at most \(limit) keys; ask for one or more") }
                 bytes += prefix.count
             case .deleteAll(let prefix): bytes += prefix.count
-            case .put(let key, let value, _):
+            case .put(let key, let value, _), .putUnder(_, let key, let value):
                 try check(key)
                 bytes += key.count + value.count
                 if !puts.insert(key).inserted {
@@ -80,7 +84,7 @@ extension RegistryTransaction {
                 throw RegistryError(.invalid, "\(key) is put and deleted in one transaction; do one of both")
             case .deleteAll(let prefix) where puts.contains(where: { $0.hasPrefix(prefix) }):
                 throw RegistryError(.invalid, "a key with the prefix \(prefix) is put and deleted in one transaction")
-            case .get, .list, .put, .delete, .deleteAll: break
+            case .get, .list, .put, .putUnder, .delete, .deleteAll: break
             }
         }
         return bytes

@@ -31,6 +31,9 @@ public enum RegistryOperation: Sendable {
     case list(prefix: RegistryBytes, limit: Int = 1000, keysOnly: Bool = false)
     /// Without a lease the key stays until it is deleted, also if it had a lease before.
     case put(RegistryBytes, RegistryBytes, lease: RegistryLease? = nil)
+    /// Puts under a lease that is known by its number alone, as `RegistryEntry.lease` tells it. Nobody puts the key
+    /// again when that lease ends.
+    case putUnder(lease: Int64, RegistryBytes, RegistryBytes)
     case delete(RegistryBytes)
     case deleteAll(prefix: RegistryBytes)
 }

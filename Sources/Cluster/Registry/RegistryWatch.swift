@@ -38,7 +38,7 @@ public final class RegistryWatch {
         local?.remove(self)
     }
 
-    func start(from revision: Int64?) { if let revision { follow(from: revision) } else { list() } }
+    func start(from revision: Int64?) { if let revision { follow(from: max(1, revision)) } else { list() } }
 
     private func follow(from revision: Int64) {
         let feed = RegistryFeed(keys, from: revision, door.limits, announce: announce)

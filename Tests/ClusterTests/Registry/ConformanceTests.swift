@@ -70,6 +70,17 @@ import Testing
         await subject.end()
     }
 
+    @Test(arguments: Kind.allCases)
+    func `a list of large values is whole`(_ kind: Kind) async throws {
+        let subject = try await RegistrySubject(kind)
+        let value = RegistryBytes([UInt8](repeating: 0xaa, count: 1_400_000))
+        for number in 0..<10 { try await subject.registry.put("large/\(10 + number)", value) }
+        let listing = try await subject.other.within(.seconds(30)).list("large/")
+        #expect(listing.entries.map(\.key.text) == (10..<20).map { "large/\($0)" })
+        #expect(listing.entries.allSatisfy { $0.value == value })
+        await subject.end()
+    }
+
     // MARK: Transactions
 
     @Test(arguments: Kind.allCases)
@@ -237,6 +248,32 @@ import Testing
         }
         await subject.end()
         withExtendedLifetime(left) {}
+    }
+
+    @Test(arguments: Kind.allCases)
+    func `a lease without a keeper lives as long as somebody renews it`(_ kind: Kind) async throws {
+        let subject = try await RegistrySubject(kind)
+        let registry = subject.registry
+        let id = try await registry.grant(ttl: .milliseconds(1500))
+        let members = RegistryTransaction(
+            if: [.absent("g/room")], then: [.putUnder(lease: id, "g/room", ""), .putUnder(lease: id, "g/room/u1", "")])
+        #expect(try await registry.transact(members).succeeded)
+        let group = try #require(try await subject.other.get("g/room"))
+        // Another program knows the lease by its key.
+        #expect(group.lease == id)
+        _ = try await subject.other.transact(
+            RegistryTransaction(if: [.exists("g/room")], then: [.putUnder(lease: group.lease, "g/room/u2", "")]))
+        #expect(try await subject.other.keepAlive(group.lease) == .seconds(2))
+        let watch = await subject.watch(.prefix("g/"))
+        #expect(await watch.reset()?.entries.count == 3)
+        // Nobody renews it any more.
+        #expect(await watch.changes(3).map(\.short) == ["-g/room", "-g/room/u1", "-g/room/u2"])
+        #expect(await code { () throws(RegistryError) in try await registry.keepAlive(id) } == .leaseLost)
+        #expect(await code { () throws(RegistryError) in try await registry.revoke(id) } == .leaseLost)
+        let late = RegistryTransaction(then: [.put("g/a", ""), .putUnder(lease: id, "g/b", "")])
+        #expect(await code { () throws(RegistryError) in _ = try await registry.transact(late) } == .leaseLost)
+        #expect(try await registry.list("g/").entries.isEmpty)
+        await subject.end()
     }
 
     // MARK: Watches

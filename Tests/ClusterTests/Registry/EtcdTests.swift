@@ -128,6 +128,24 @@ import Testing
         await server.stop()
     }
 
+    @Test func `a watch whose connection is dead without a word goes on with another`() async throws {
+        let server = try await EtcdServer()
+        let loop = EventLoop()
+        let gate = try await Gate(to: server.ports[0])
+        let limits = RegistryLimits(deadline: .milliseconds(500), silence: .milliseconds(200))
+        let registry = try await Registry.open(
+            .etcd(settings(["http://127.0.0.1:\(gate.port)"])), on: loop, limits: limits)
+        let watch = await WatchedEvents(registry, on: loop, .prefix("w/"))
+        _ = await watch.reset()
+        await gate.silence()
+        try await server.control("put", "w/k", "1")
+        #expect(await watch.changes(1).map(\.short) == ["w/k=1"])
+        await registry.close()
+        await loop.shutdown()
+        await gate.end()
+        await server.stop()
+    }
+
     @Test func `an etcd that stands still costs a deadline, and heals`() async throws {
         let server = try await EtcdServer()
         let loop = EventLoop()

@@ -24,9 +24,11 @@ final class Gate: Sendable {
                 onward.close(.done)
                 return nil
             }
-            links.append(link.id)
+            links += [link.id, onward.id]
             return link.handler
         }
+
+        func silence(on loop: Loop) { for id in links { loop.link(id)?.pauseReading() } }
 
         func breakAll(on loop: Loop) {
             for id in links { loop.link(id)?.close(.reset) }
@@ -48,6 +50,9 @@ final class Gate: Sendable {
         await open?.stop()
         await forwarder.run { loop, forwarder in forwarder.breakAll(on: loop) }
     }
+
+    /// The connections that there are stay, and nothing gets through them any more.
+    func silence() async { await forwarder.run { loop, forwarder in forwarder.silence(on: loop) } }
 
     func open() async throws {
         let opened = try await StreamAcceptor(.loopback(port: port)).open(into: [forwarder])

@@ -21,10 +21,6 @@ final class EtcdDriver: RegistryDriver {
     /// The latest revision that was seen: a store that answers with an earlier one is not the same any more.
     private var seen: Int64 = 0
 
-    /// While there are watches, their members are asked now and then whether they are alive: a stream that says nothing
-    /// may be a quiet one or a dead one.
-    private static let probeInterval = Duration.seconds(5)
-    private static let probeLimit = Duration.seconds(3)
 
     init(on loop: Loop, _ settings: EtcdSettings, _ addresses: [EtcdAddress], _ limits: RegistryLimits) {
         (self.loop, self.settings, self.limits) = (loop, settings, limits)
@@ -179,10 +175,11 @@ final class EtcdDriver: RegistryDriver {
     /// The watch has nothing more to do.
     func remove(_ watch: EtcdWatching) { watches.removeAll { $0 === watch } }
 
+    /// A stream that says nothing may be a quiet one or a dead one.
     private func setProbe() {
         guard probes == nil, !watches.isEmpty else { return }
         let chance = Double(loop.random.next() >> 11) / Double(1 << 53)
-        probes = loop.after(Self.probeInterval * (0.75 + 0.5 * chance), self)
+        probes = loop.after(limits.silence * (0.75 + 0.5 * chance), self)
     }
 
     private func probe() {
@@ -190,7 +187,7 @@ final class EtcdDriver: RegistryDriver {
         for watch in watches {
             guard let member = watch.member, !asked.contains(where: { $0 === member }) else { continue }
             asked.append(member)
-            EtcdProbe(member, token, within: Self.probeLimit) { [weak self] error in
+            EtcdProbe(member, token, within: limits.silence) { [weak self] error in
                 self?.probed(member, error)
             }.begin()
         }

@@ -36,7 +36,7 @@ final class EtcdList {
             if json.flag("more"), !entries.isEmpty { return begin() }
             done(.success(RegistryListing(entries: entries, revision: revision)))
         } catch where error.code == .tooLarge && page > 1 {
-            page = max(1, page / 8)  // Few large values.
+            page = max(1, page / 32)  // Few large values.
             begin()
         } catch where error.code == .compacted && restartsLeft > 0 {
             restartsLeft -= 1

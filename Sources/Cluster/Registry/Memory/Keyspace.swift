@@ -64,7 +64,9 @@ struct Keyspace: EntryStorage {
 
     mutating func advance(to revision: Int64) {
         self.revision = revision
-        if history.count > limit.changes + limit.changes / 8 || historyBytes > limit.bytes { shorten() }
+        if history.count > limit.changes + limit.changes / 8 || historyBytes > limit.bytes + limit.bytes / 8 {
+            shorten()
+        }
     }
 
     private mutating func shorten() {

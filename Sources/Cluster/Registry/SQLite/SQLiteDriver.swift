@@ -14,7 +14,11 @@ final class SQLiteDriver: RegistryDriver {
     private let loop: Loop
     private let worker: SQLiteWorker
     private var mailbox: Mailbox<SQLiteWorker.Report>?
-    private var answers: [UInt64: (Result<DriverAnswer, RegistryError>) -> Void] = [:]
+    private struct Waiter {
+        let mayHaveWritten: Bool
+        let answer: (Result<DriverAnswer, RegistryError>) -> Void
+    }
+    private var waiters: [UInt64: Waiter] = [:]
     private var last: UInt64 = 0
     private var feeds: [RegistryFeed] = []
     private var isLooking = false
@@ -37,15 +41,16 @@ final class SQLiteDriver: RegistryDriver {
         _ answer: @escaping (Result<DriverAnswer, RegistryError>) -> Void
     ) {
         last += 1
-        answers[last] = answer
+        waiters[last] = Waiter(mayHaveWritten: request.mayWrite, answer: answer)
         worker.post(.perform(last, request, before: deadline))
     }
 
     private func receive(_ report: SQLiteWorker.Report) {
         switch report {
         case .answer(let number, let result):
-            answers.removeValue(forKey: number)?(result)
-            look()
+            guard let waiter = waiters.removeValue(forKey: number) else { break }
+            waiter.answer(result)
+            if waiter.mayHaveWritten { look() }
         case .news(let result): take(result)
         case .closed: whenClosed?()
         }
@@ -106,5 +111,16 @@ extension SQLiteDriver: TimerTarget {
     func timerFired(_ token: UInt64, on loop: Loop) {
         timer = nil
         look()
+    }
+}
+
+extension DriverRequest {
+    /// Watches of this process need not wait for the next look.
+    fileprivate var mayWrite: Bool {
+        switch self {
+        case .transaction(let transaction): !transaction.onlyReads
+        case .list, .grant, .keepAlive: false
+        case .revoke, .compact: true
+        }
     }
 }
