@@ -57,6 +57,7 @@ private struct Page {
         readmes + [
             "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/http.md", "docs/links.md",
             "docs/operations.md", "docs/gateway.md", "docs/gateway-migration.md", "docs/app.md",
+            "docs/cluster.md",
             "Examples/chat/README.md", "Examples/room/README.md", "Examples/game/README.md",
             "Clients/javascript/README.md",
         ]

@@ -122,7 +122,9 @@ final class RegistryHome {
     private func note(_ trouble: RegistryError?) { if let trouble { worsen(trouble) } else { heal() } }
 
     private func worsen(_ error: RegistryError) {
-        if door.health == .good { log.warning("registry degraded", ["code": error.code.rawValue, "why": error.detail]) }
+        if door.health == .good {
+            log.warning("registry degraded", ["code": error.code.rawValue, "why": error.detail])
+        }
         door.health = .degraded(error)
         if probe.isSet || isClosed { return }
         probe.isSet = true

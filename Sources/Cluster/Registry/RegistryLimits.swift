@@ -25,7 +25,9 @@ public struct RegistryLimits: Sendable, Equatable {
         waitingBytes: Int = 64 << 20, watches: Int = 256, leases: Int = 4096, leasedKeys: Int = 1 << 20,
         silence: Duration = .seconds(5)
     ) {
-        precondition(deadline > .zero && silence > .zero && min(calls, waitingChanges, waitingBytes) > 0, "limits are above zero")
+        precondition(
+            deadline > .zero && silence > .zero && min(calls, waitingChanges, waitingBytes) > 0, "limits are above zero"
+        )
         (self.deadline, self.calls, self.waitingChanges) = (deadline, calls, waitingChanges)
         (self.waitingBytes, self.watches, self.leases, self.leasedKeys) = (waitingBytes, watches, leases, leasedKeys)
         self.silence = silence

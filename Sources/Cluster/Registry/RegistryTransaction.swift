@@ -57,7 +57,9 @@ public struct RegistryCondition: Sendable, Equatable {
 
     public static func absent(_ key: RegistryBytes) -> Self { Self(key, .equal, .created(0)) }
     public static func exists(_ key: RegistryBytes) -> Self { Self(key, .greater, .created(0)) }
-    public static func value(of key: RegistryBytes, is value: RegistryBytes) -> Self { Self(key, .equal, .value(value)) }
+    public static func value(of key: RegistryBytes, is value: RegistryBytes) -> Self {
+        Self(key, .equal, .value(value))
+    }
     /// The key is what it was when this entry was read.
     public static func unchanged(_ entry: RegistryEntry) -> Self {
         Self(entry.key, .equal, .modified(entry.modified))

@@ -26,6 +26,7 @@ final class EtcdServer: Sendable {
     init(_ access: Access = .open) async throws {
         folder = try TemporaryDirectory()
         self.access = access
+        await Places.shared.enter()
         // Somebody else may take a port before etcd does.
         for attempt in 1...5 {
             let free = [try TestProgram.freePort(), try TestProgram.freePort(), try TestProgram.freePort()]
@@ -33,9 +34,11 @@ final class EtcdServer: Sendable {
             do {
                 try await start()
                 return
-            } catch where attempt < 5 { continue }
+            } catch  where attempt < 5 { continue }
         }
     }
+
+    deinit { Task { await Places.shared.leave() } }
 
     private var scheme: String { if case .secret = access { "https" } else { "http" } }
     var endpoints: [String] { ports.map { "\(scheme)://127.0.0.1:\($0)" } }
@@ -49,7 +52,9 @@ final class EtcdServer: Sendable {
             "--advertise-client-urls", clients, "--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers,
             "--initial-cluster", "one=\(peers)",
         ]
-        if case .secret(let certificate, let key) = access { command += ["--cert-file", certificate, "--key-file", key] }
+        if case .secret(let certificate, let key) = access {
+            command += ["--cert-file", certificate, "--key-file", key]
+        }
         let started = try await TestProgram(command) { $0.contains("ready to serve client requests") }
         program.withLock { $0 = started }
     }
@@ -80,7 +85,8 @@ final class EtcdServer: Sendable {
     @discardableResult
     private func run(_ command: [String]) async throws -> [String] {
         let program = try await TestProgram(
-            ["sh", "-c", "\"$@\" 2>&1; echo \"done $?\"", "sh"] + command) { $0.hasPrefix("done ") }
+            ["sh", "-c", "\"$@\" 2>&1; echo \"done $?\"", "sh"] + command
+        ) { $0.hasPrefix("done ") }
         let lines = await program.lines
         await program.stop()
         guard lines.last == "done 0" else { throw Failure(lines: lines) }
@@ -88,6 +94,19 @@ final class EtcdServer: Sendable {
     }
 
     struct Failure: Error { let lines: [String] }
+}
+
+/// So that tests which run side by side do not start as many servers.
+private actor Places {
+    static let shared = Places()
+    private var free = 3
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    func enter() async {
+        if free > 0 { free -= 1 } else { await withCheckedContinuation { waiting.append($0) } }
+    }
+
+    func leave() { if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() } }
 }
 
 /// A folder that is removed with all that is in it, folders too.

@@ -40,19 +40,9 @@ import Testing
             (self.world, self.registries, self.nodes) = (world, registries, nodes)
         }
 
-        /// A call while the simulated loops run.
         @discardableResult
         func run<R: Sendable>(_ body: @escaping @Sendable () async throws -> R) async throws -> R {
-            let isDone = Atomic<Bool>(false)
-            async let result = {
-                defer { isDone.store(true, ordering: .releasing) }
-                return try await body()
-            }()
-            while !isDone.load(ordering: .acquiring) {
-                world.settle()
-                await Task.yield()
-            }
-            return try await result
+            try await world.run(body)
         }
 
         func keys(_ node: Int = 1) async throws -> [String] {
@@ -242,6 +232,37 @@ import Testing
         #expect(await mirror.run { _, mirror in !mirror.isComplete })
     }
 
+    @Test func `nodes come back from an outage one after another`() async throws {
+        let world = SimulatedWorld(loops: 1, seed: 3)
+        let loop = world.first
+        let store = await loop.own { MemoryStore(on: $0) }
+        let (moments, tell) = AsyncStream<Moment>.makeStream()
+        var registries: [Registry] = []
+        var leases: [RegistryLease] = []
+        let clock = world.clock
+        for _ in 0..<50 {
+            let registry = try await Registry.open(.memory(store), on: loop)
+            registries.append(registry)
+            let lease = try await world.run {
+                try await registry.lease(ttl: .seconds(10)) { event in
+                    if case .restored = event { tell.yield(clock.now) }
+                }
+            }
+            leases.append(lease)
+        }
+        for registry in registries { registry.simulateOutage(true) }
+        world.advance(by: .seconds(60))
+        let end = world.clock.now
+        for registry in registries { registry.simulateOutage(false) }
+        world.advance(by: .seconds(20))
+        tell.finish()
+        var back: [Duration] = []
+        for await moment in moments { back.append(moment - end) }
+        #expect(back.count == 50)
+        #expect(Set(back).count > 40)
+        withExtendedLifetime(leases) {}
+    }
+
     @Test func `the same seed gives the same world`() async throws {
         var ids: [[Int64?]] = []
         for _ in 0..<2 {
@@ -251,5 +272,21 @@ import Testing
             ids.append([lease.id])
         }
         #expect(ids[0] == ids[1])
+    }
+}
+
+extension SimulatedWorld {
+    /// A call while the simulated loops run.
+    func run<R: Sendable>(_ body: @escaping @Sendable () async throws -> R) async throws -> R {
+        let isDone = Atomic<Bool>(false)
+        async let result = {
+            defer { isDone.store(true, ordering: .releasing) }
+            return try await body()
+        }()
+        while !isDone.load(ordering: .acquiring) {
+            settle()
+            await Task.yield()
+        }
+        return try await result
     }
 }

@@ -76,7 +76,8 @@ struct EtcdFailure {
     let code: Int64
     let message: String
 
-    private enum Code { static let invalid: Int64 = 3, notFound: Int64 = 5, denied: Int64 = 7, exhausted: Int64 = 8
+    private enum Code {
+        static let invalid: Int64 = 3, notFound: Int64 = 5, denied: Int64 = 7, exhausted: Int64 = 8
         static let outOfRange: Int64 = 11, unavailable: Int64 = 14, unauthenticated: Int64 = 16, deadline: Int64 = 4
     }
 

@@ -21,7 +21,6 @@ final class EtcdDriver: RegistryDriver {
     /// The latest revision that was seen: a store that answers with an earlier one is not the same any more.
     private var seen: Int64 = 0
 
-
     init(on loop: Loop, _ settings: EtcdSettings, _ addresses: [EtcdAddress], _ limits: RegistryLimits) {
         (self.loop, self.settings, self.limits) = (loop, settings, limits)
         members = addresses.map { EtcdMember($0, on: loop, limits) }

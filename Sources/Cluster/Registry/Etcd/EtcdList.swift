@@ -35,10 +35,10 @@ final class EtcdList {
             entries += try EtcdAnswers.entries(json)
             if json.flag("more"), !entries.isEmpty { return begin() }
             done(.success(RegistryListing(entries: entries, revision: revision)))
-        } catch where error.code == .tooLarge && page > 1 {
+        } catch  where error.code == .tooLarge && page > 1 {
             page = max(1, page / 32)  // Few large values.
             begin()
-        } catch where error.code == .compacted && restartsLeft > 0 {
+        } catch  where error.code == .compacted && restartsLeft > 0 {
             restartsLeft -= 1
             (entries, revision) = ([], 0)
             begin()

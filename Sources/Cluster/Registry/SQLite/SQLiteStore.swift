@@ -5,6 +5,8 @@ final class SQLiteStore {
     private let connection: SQLiteConnection
     private let limit: RegistryHistory
     private var tables: SQLiteEntries
+    /// What there was when the file was last looked at, and nothing was written here since.
+    private var lastLook: (version: Int64, news: SQLiteNews)?
     private var random = SystemRandomNumberGenerator()
 
     /// How long to wait for another process that writes.
@@ -71,11 +73,16 @@ final class SQLiteStore {
     func news(from first: Int64) throws(RegistryError) -> SQLiteNews {
         connection.wait(milliseconds: Self.patience)
         try expireIfDue()
-        return try reading { () throws(RegistryError) in
+        // A number that other processes' writes change: most looks end here.
+        let version = try connection.number("PRAGMA data_version") ?? 0
+        if let lastLook, lastLook.version == version, first > lastLook.news.revision { return lastLook.news }
+        let news = try reading { () throws(RegistryError) in
             let (revision, compacted) = (try tables.revision, try tables.compacted)
             let changes = first > revision ? [] : try tables.changes(from: first, about: 1024, bytes: 4 << 20)
             return SQLiteNews(changes: changes, revision: revision, compacted: compacted)
         }
+        lastLook = (version, SQLiteNews(changes: [], revision: news.revision, compacted: news.compacted))
+        return news
     }
 
     // MARK: Leases
@@ -134,7 +141,8 @@ final class SQLiteStore {
     }
 
     private func alone<R>(_ body: () throws(RegistryError) -> R) throws(RegistryError) -> R {
-        try between("BEGIN IMMEDIATE", body)
+        lastLook = nil
+        return try between("BEGIN IMMEDIATE", body)
     }
 
     private func between<R>(_ begin: String, _ body: () throws(RegistryError) -> R) throws(RegistryError) -> R {
