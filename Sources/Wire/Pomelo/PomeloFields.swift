@@ -33,6 +33,10 @@ struct PomeloFields {
         try value(of: name) { value throws(JSON.Mismatch) in try value.string() } ?? ""
     }
 
+    func bool(_ name: String) throws(PomeloError) -> Bool {
+        try value(of: name) { value throws(JSON.Mismatch) in try value.bool() } ?? false
+    }
+
     func int(_ name: String) throws(PomeloError) -> Int? {
         try value(of: name) { value throws(JSON.Mismatch) in try value.int() }
     }

@@ -1,0 +1,109 @@
+import OmniwayCluster
+import OmniwayTelemetry
+import OmniwayTransport
+import OmniwayWire
+
+/// This server as one of its cluster: known to the others, and knowing them.
+final class ClusterMember: Sendable {
+    let cluster: AppCluster
+    let own: ClusterServer
+    let keys: ClusterKeys
+    let hooks: [@Sendable (ClusterChange) -> Void]
+    private let known = Lock(ClusterServers([]))
+    private let lease = Lock<RegistryLease?>(nil)
+    private let watch = Lock<LoopBound<ClusterWatch>?>(nil)
+
+    init(_ cluster: AppCluster, _ app: App, _ plan: AppPlan) {
+        (self.cluster, hooks) = (cluster, plan.serverHooks)
+        own = ClusterServer(
+            id: app.id, type: app.type, metadata: cluster.settings.metadata, isFrontend: plan.isFrontend,
+            host: Host.name)
+        keys = ClusterKeys(prefix: cluster.settings.prefix)
+    }
+
+    var servers: ClusterServers { known.withLock { $0 } }
+    /// What goes when this server does; nil before it is registered.
+    var currentLease: RegistryLease? { lease.withLock { $0 } }
+
+    /// Listens for the others, then tells them. A store or a bus that is away does not keep the server from starting:
+    /// it is one of the cluster as soon as they are back.
+    func start(_ server: AppServer) async throws {
+        for shard in server.shards { await shard.run { _, shard in shard.cluster?.begin() } }
+        let shard = server.shards[0]
+        try await shard.run { _, shard in try shard.cluster?.listen() }
+        let watch = await server.loops[0].own { ClusterWatch(self, server, on: $0) }
+        self.watch.withLock { $0 = watch }
+        await watch.run { _, watch in watch.start() }
+        for await _ in await watch.run({ _, watch in watch.firstTry }) {}
+    }
+
+    func registered(_ lease: RegistryLease) { self.lease.withLock { $0 = lease } }
+
+    /// New since the last time, and gone since.
+    func know(_ servers: ClusterServers) {
+        let before = known.withLock { exchange(&$0, with: servers) }
+        for change in servers.changes(since: before) where change.server.id != own.id {
+            Log.shared.info(
+                "cluster changed", ["server": change.server.id, "type": change.server.type, "change": change.word])
+            for hook in hooks { hook(change) }
+        }
+    }
+
+    /// The others send nothing more to this server.
+    func leave() async {
+        if let watch = watch.withLock({ exchange(&$0, with: nil) }) {
+            await watch.run { _, watch in watch.stop() }
+            await watch.release()
+        }
+        guard let lease = lease.withLock({ exchange(&$0, with: nil) }) else { return }
+        do {
+            try await lease.revoke()
+        } catch {
+            Log.shared.warning(
+                "the registry still knows this server until its lease ends",
+                ["error": "\(error)", "ttl": "\(lease.ttl)"])
+        }
+    }
+
+    /// Where frontends are, if that is not said: here, or at those of the only type.
+    func frontendType(_ named: String?) throws -> String {
+        if let named {
+            if let fault = ClusterSubject.fault(in: named) {
+                throw AppError(AppError.badRequest, "\"\(named)\" is no type of servers: \(fault)")
+            }
+            return named
+        }
+        if own.isFrontend { return own.type }
+        let types = servers.frontendTypes
+        guard types.count == 1, let only = types.first else {
+            throw AppError(
+                AppError.badRequest,
+                types.isEmpty
+                    ? "no frontend is known yet; name the type: at: \"connector\""
+                    : "frontends are of the types \(types.sorted().joined(separator: ", ")); name one")
+        }
+        return only
+    }
+}
+
+extension ClusterChange {
+    fileprivate var server: ClusterServer {
+        switch self {
+        case .came(let server), .went(let server): server
+        }
+    }
+    fileprivate var word: String {
+        switch self {
+        case .came: "came"
+        case .went: "went"
+        }
+    }
+}
+
+extension ClusterServers {
+    /// Who has come and gone, in the order of types and ids.
+    func changes(since before: ClusterServers) -> [ClusterChange] {
+        before.all.filter { find($0.id) == nil }.map { .went($0) }
+            + all.filter { before.find($0.id) == nil }.map { .came($0) }
+    }
+}

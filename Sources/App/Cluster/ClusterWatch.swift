@@ -1,0 +1,135 @@
+import OmniwayCluster
+import OmniwayTelemetry
+import OmniwayTransport
+import OmniwayWire
+
+/// What follows the registry, on one loop of the app: who the others are, and that they know of this server.
+final class ClusterWatch: TimerTarget {
+    private let member: ClusterMember
+    private let server: AppServer
+    private let loop: Loop
+    private var mirror: RegistryMirror?
+    private var servers: [RegistryBytes: ClusterServer] = [:]
+    private(set) var events: Mailbox<RegistryLease.Event>
+    private var mustTell = false
+    private var failures = 0
+    private var isOver = false
+    private static let again = Reconnecting(first: .seconds(1), longest: .seconds(10))
+    /// Ends when the registry was told of this server for the first time, or could not be.
+    let firstTry: AsyncStream<Void>
+    private let tried: AsyncStream<Void>.Continuation
+
+    init(_ member: ClusterMember, _ server: AppServer, on loop: Loop) {
+        (self.member, self.server, self.loop) = (member, server, loop)
+        (firstTry, tried) = AsyncStream.makeStream(of: Void.self)
+        events = loop.mailbox { _ in }
+        loop.remove(events)
+        events = loop.mailbox { [unowned self] in leaseChanged($0) }
+    }
+
+    func start() {
+        mirror = RegistryMirror(
+            member.cluster.registry.on(loop), prefix: RegistryBytes(member.keys.servers), limit: Self.mostServers
+        ) { [unowned self] in take($0) }
+        register()
+    }
+    private static let mostServers = 100_000
+
+    func stop() {
+        isOver = true
+        mirror?.end()
+        loop.remove(events)
+        tried.finish()
+    }
+
+    // MARK: The others
+
+    private func take(_ change: RegistryChange) {
+        servers[change.key] = change.entry.flatMap { server(of: $0) }
+        if mustTell { return }
+        mustTell = true
+        loop.after(.zero, self, token: Self.tellToken)  // Many changes are told at once.
+    }
+
+    private func server(of entry: RegistryEntry) -> ClusterServer? {
+        guard let (type, id) = member.keys.server(at: entry.key.text) else { return nil }
+        let isIgnored = member.cluster.settings.ignoredTypes.contains(type) && type != member.own.type
+        if isIgnored { return nil }
+        do throws(PomeloError) {
+            let server = try ClusterServer(json: unsafe entry.value.bytes.span.bytes)  // Safe: bytes have no padding.
+            if server.type == type, server.id == id { return server }
+            Log.shared.warning("a server says that it is another", ["key": entry.key.text])
+        } catch {
+            Log.shared.warning(
+                "what a server says of itself cannot be read", ["key": entry.key.text, "error": "\(error)"])
+        }
+        return nil
+    }
+
+    private func tell() {
+        mustTell = false
+        let known = ClusterServers(servers.values)
+        for index in server.shards.indices { server.tell(index, .servers(known)) }
+        member.know(known)
+    }
+
+    // MARK: This server
+
+    private func register() {
+        if loop.start(Registration(self, member)) == nil { registered(AppError(AppError.overloaded, "too many tasks")) }
+    }
+
+    /// With an error it was not, and is tried again.
+    fileprivate func registered(_ error: (any Error)?) {
+        defer { tried.finish() }
+        guard let error, !isOver else { return failures = 0 }
+        let pause = Self.again.pause(after: failures, chance: loop.random.next())
+        failures += 1
+        Log.shared.warning("this server is not registered yet", ["error": "\(error)", "again in": "\(pause)"])
+        loop.after(pause, self, token: Self.registerToken)
+    }
+
+    /// What became of the lease while the registry was away.
+    private func leaseChanged(_ event: RegistryLease.Event) {
+        switch event {
+        case .lost(let error):
+            Log.shared.warning("the others may not see this server any more", ["error": "\(error)"])
+        case .regained, .restored: Log.shared.notice("the others see this server again", [:])
+        case .ended: break
+        }
+        guard case .restored(let taken) = event else { return }
+        // Users that have logged in elsewhere meanwhile.
+        let prefix = RegistryBytes(member.keys.binding("", at: member.own.type))
+        for user in taken.compactMap({ $0.after(prefix)?.text }) {
+            if let place = server.directory.find(user) { server.kick(place, .replaced) }
+        }
+    }
+
+    private static let tellToken: UInt64 = 1
+    private static let registerToken: UInt64 = 2
+
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        if isOver { return }
+        if token == Self.tellToken { tell() } else { register() }
+    }
+}
+
+/// One attempt to be known.
+private final class Registration: LoopTask {
+    private let watch: ClusterWatch
+    private let member: ClusterMember
+
+    init(_ watch: ClusterWatch, _ member: ClusterMember) { (self.watch, self.member) = (watch, member) }
+
+    nonisolated(nonsending) func run() async {
+        do {
+            let registry = member.cluster.registry
+            let events = watch.events
+            let lease = try await registry.lease(ttl: member.cluster.settings.lease) { events.post($0) }
+            try await registry.put(
+                RegistryBytes(member.keys.server(member.own)), RegistryBytes(member.own.json), lease: lease)
+            member.registered(lease)
+            watch.registered(nil)
+        } catch { watch.registered(error) }
+    }
+}
