@@ -55,12 +55,13 @@ let package = Package(
             "Cluster",
             ["CSQLite", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Gateway", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
-        library("App", ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
+        library("App", ["OmniwayCluster", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Admin", ["CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         .target(
             name: "Omniway",
             dependencies: [
-                "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway", "OmniwayApp", "OmniwayAdmin",
+                "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayCluster", "OmniwayGateway", "OmniwayApp",
+                "OmniwayAdmin",
             ], path: "Sources/Omniway", swiftSettings: strict),
         library("Main", ["Omniway", "OmniwayArguments"]),
         .executableTarget(
@@ -89,15 +90,16 @@ let package = Package(
         tests(
             "App",
             [
-                "SerializerExample", "OmniwayMain", "OmniwayArguments",
-                "OmniwayApp", "ConformanceServer", "GameExample", "ClientExample", "Omniway", "OmniwayWire",
+                "OmniwayApp", "OmniwayCluster", "OmniwayMain", "OmniwayArguments", "Omniway", "OmniwayWire",
                 "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting", "BrowserSupport",
+                "ClusterSupport", "ConformanceServer", "SerializerExample", "GameExample", "ClientExample",
+                "ClusterExample",
             ]),
         tests(
             "Cluster",
             [
                 "OmniwayCluster", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry",
-                "OmniwayTesting", "RegistryWriter",
+                "OmniwayTesting", "RegistryWriter", "ClusterSupport",
             ]),
         // Another process, for the tests of a store that processes share.
         .executableTarget(
@@ -112,6 +114,10 @@ let package = Package(
                 "OmniwayTransport", "OmniwayWire", "OmniwayCrypto", "OmniwayTesting", "OmniwayTelemetry",
                 "CycleBenchmark", "BrowserSupport",
             ]),
+        // Real stores and buses, for the tests of two targets.
+        .target(
+            name: "ClusterSupport", dependencies: ["OmniwayTelemetry", "OmniwayTesting"],
+            path: "Tests/ClusterSupport", swiftSettings: strict),
         // A browser, for the tests of two targets.
         .target(
             name: "BrowserSupport", dependencies: ["OmniwayWire", "OmniwayTransport", "OmniwayTesting"],
@@ -131,6 +137,9 @@ let package = Package(
         .executableTarget(
             name: "GameExample", dependencies: ["Omniway"], path: "Examples/game", exclude: ["README.md"]),
 
+        .executableTarget(
+            name: "ClusterExample", dependencies: ["OmniwayMain"], path: "Examples/cluster",
+            exclude: ["README.md", "run"]),
         .executableTarget(name: "ClientExample", dependencies: ["Omniway"], path: "Examples/client"),
         .executableTarget(name: "ConformanceServer", dependencies: ["OmniwayMain"], path: "Examples/conformance"),
         .executableTarget(name: "SerializerExample", dependencies: ["OmniwayMain"], path: "Examples/serializer"),

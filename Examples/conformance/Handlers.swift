@@ -45,9 +45,32 @@ func addHandlers(to app: App) {
     }
     addSessions(to: app)
     addGroup(to: app)
-    app.on("room.servers") { context in Reply(result: context.app.type) }
+    addCluster(to: app)
     app.on("room.hello") { (name: Doc, context) in Doc(doc: "hello \(name.doc) from \(context.app.type)") }
     app.addDocumentation(route: "room.docs")
+}
+
+/// What needs other servers, and what they may call.
+private func addCluster(to app: App) {
+    app.on("room.servers") { context in
+        let types = Set(context.app.servers.map(\.type)).union([context.app.type])
+        return Reply(result: types.sorted().joined(separator: ","))
+    }
+    app.on("room.rpc") { (pair: Pair, context) in
+        let answer = try await context.rpc(
+            pair.key, Doc(doc: pair.value), as: Doc.self, metadata: ["mykey": "myvalue"])
+        return Reply(result: answer.doc)
+    }
+    app.remotes.on("remote.hello") { (name: Doc, context) in Doc(doc: "hello \(name.doc) from \(context.app.type)") }
+    app.remotes.on("remote.noarg") { context in Doc(doc: "noarg") }
+    app.remotes.on("remote.fail") { (why: Doc, context) -> Doc in
+        throw AppError("RR-500", why.doc, metadata: ["m": "1"])
+    }
+    app.remotes.on("remote.slow") { (name: Doc, context) in
+        try await context.sleep(for: .seconds(2))
+        return name
+    }
+    app.remotes.on("remote.ctx") { (name: Doc, context) in Doc(doc: "\(JSON.object(context.metadata))") }
 }
 
 private struct Plain: Error, CustomStringConvertible { let description: String }
@@ -77,6 +100,7 @@ private func addSessions(to app: App) {
     }
     app.on("room.set") { (pair: JSON, context) in
         context.session.data[try pair["key"]?.string() ?? ""] = pair["value"]
+        try await context.session.pushToFront()
         return Reply(result: "set")
     }
     app.on("room.get") { context in
@@ -87,7 +111,7 @@ private func addSessions(to app: App) {
     }
     app.onNotify("room.kickme") { context in context.session.kick() }
     app.on("room.kickuser") { (message: Message, context) in
-        let failed = context.app.kick([message.content])
+        let failed = try context.app.kick([message.content])
         if !failed.isEmpty {
             throw AppError(
                 "RH-001", "failed to kick users, check array with failed uids",

@@ -1,31 +1,10 @@
 public import OmniwayTransport
 
+extension App: HookTable {
+    public func put(_ hook: Hook) { change { $0.pipeline.add(hook) } }
+}
+
 extension App {
-    // MARK: Around handlers
-
-    /// Runs before every handler, in the order of these calls, and may change the body and the context. An error is the
-    /// answer, and the handler does not run.
-    public func before(_ hook: @escaping @Sendable (inout [UInt8], Context) throws -> Void) {
-        change { $0.pipeline.before.append(.plain(hook)) }
-    }
-
-    public func before(
-        _ hook: nonisolated(nonsending) @escaping @Sendable (inout [UInt8], Context) async throws -> Void
-    ) {
-        change { $0.pipeline.before.append(.async(hook)) }
-    }
-
-    /// Runs after every handler, also one that failed, and may replace result and error.
-    public func after(_ hook: @escaping @Sendable (inout Result<[UInt8], any Error>, Context) -> Void) {
-        change { $0.pipeline.after.append(.plain(hook)) }
-    }
-
-    public func after(
-        _ hook: nonisolated(nonsending) @escaping @Sendable (inout Result<[UInt8], any Error>, Context) async -> Void
-    ) {
-        change { $0.pipeline.after.append(.async(hook)) }
-    }
-
     // MARK: Around sessions
 
     /// Looks at what a client says first; an error refuses it. A name that stands already is replaced.

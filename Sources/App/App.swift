@@ -12,7 +12,7 @@ import OmniwayWire
 /// ```
 ///
 /// Everything is set before it starts; what is wrong with it is said then, all at once.
-public final class App: Sendable, HandlerTable {
+public final class App: Sendable {
     /// What kind of server this is: the first part of its routes.
     public let type: String
     /// Which of them.
@@ -168,25 +168,30 @@ public final class App: Sendable, HandlerTable {
     /// Sessions that are open.
     public var sessionCount: Int { server?.directory.count ?? 0 }
 
-    /// Pushes to users wherever they are. Returns those who are not here.
+    /// Pushes to users wherever they are. Returns those who are not here; in a cluster others are sought at the
+    /// frontends of the type, which a frontend need not name, nor others when there is only one.
     @discardableResult
-    public func push<Value>(_ route: String, _ value: Value, to users: some Collection<String>) throws -> [String] {
+    public func push<Value>(
+        _ route: String, _ value: Value, to users: some Collection<String>, at frontendType: String? = nil
+    ) throws -> [String] {
         let body = try serializer.body(of: value)
         guard let server else { return Array(users) }
-        return try server.push(route, body, to: users)
+        return try server.push(route, body, to: users, at: frontendType)
     }
 
     /// Pushes to all who are in a group. Returns those who are not here.
     @discardableResult
-    public func broadcast<Value>(_ route: String, _ value: Value, to group: String) throws -> [String] {
-        try push(route, value, to: try groups.members(of: group))
+    public func broadcast<Value>(
+        _ route: String, _ value: Value, to group: String, at frontendType: String? = nil
+    ) throws -> [String] {
+        try push(route, value, to: try groups.members(of: group), at: frontendType)
     }
 
-    /// Tells users to leave. Returns those who are not here.
+    /// Tells users to leave. Returns those who are not here, as for `push`.
     @discardableResult
-    public func kick(_ users: some Collection<String>) -> [String] {
+    public func kick(_ users: some Collection<String>, at frontendType: String? = nil) throws -> [String] {
         guard let server else { return Array(users) }
-        return server.kick(users)
+        return try server.kick(users, at: frontendType)
     }
 
     /// The session of a user; nil when there is none here.

@@ -28,6 +28,10 @@ extension AppError {
     /// As much is under way as may be; `retry-after` in the metadata says how many seconds to wait.
     public static let overloaded = "PIT-503"
 
+    /// Another server, or the cluster, cannot be reached now.
+    public static let unavailable = "PIT-503"
+
+    static let tooMuch = AppError(overloaded, "too much is under way; try again later")
     static let noReply = AppError(unknown, "reply must not be null")
 
     /// As a client is told of any error.

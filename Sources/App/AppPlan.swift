@@ -1,3 +1,4 @@
+import OmniwayCluster
 import OmniwayCrypto
 import OmniwayTransport
 import OmniwayWire
@@ -8,6 +9,11 @@ struct AppBlueprint {
     var handlers: [(route: String, handler: Handler)] = []
     var modules: [(name: String, module: any Module)] = []
     var pipeline = Pipeline()
+    var remotes: [(route: String, handler: Handler)] = []
+    var remotePipeline = Pipeline()
+    var place: (registry: Registry, bus: any Bus)?
+    var choices: [String: AppPlan.Choice] = [:]
+    var serverHooks: [@Sendable (ClusterChange) -> Void] = []
     var validators: [(name: String, check: @Sendable (Handshake) throws -> Void)] = []
     var authentication: AppPlan.SessionHook?
     var bindHooks: [AppPlan.BindHook] = []
@@ -19,6 +25,7 @@ struct AppBlueprint {
 /// What every session of an app needs to know; it does not change.
 final class AppPlan: Sendable {
     typealias SessionHook = nonisolated(nonsending) @Sendable (Session) async throws -> Void
+    typealias Choice = @Sendable (Context, [UInt8], [ClusterServer]) throws -> ClusterServer
     typealias BindHook = nonisolated(nonsending) @Sendable (Session, String) async throws -> Void
 
     let type: String
@@ -26,8 +33,15 @@ final class AppPlan: Sendable {
     let serializer: any Serializer
     let codec: PomeloPacketCodec
     let routes: RouteTable
+    /// What other servers may call. They count on from the routes.
+    let remotes: RouteTable
     let dictionary: PomeloDictionary
-    let pipeline: Pipeline
+    let cluster: AppCluster?
+    /// Clients connect to this server.
+    let isFrontend: Bool
+    /// How a server of a type is chosen for a client's message.
+    let choices: [String: Choice]
+    let serverHooks: [@Sendable (ClusterChange) -> Void]
     let validators: [(name: String, check: @Sendable (Handshake) throws -> Void)]
     let authentication: SessionHook?
     let bindHooks: [BindHook]
@@ -41,24 +55,16 @@ final class AppPlan: Sendable {
 
     init(_ blueprint: AppBlueprint, _ app: App) throws {
         var faults = app.settings.faults + app.settings.meterFaults + blueprint.moduleFaults
-        var handlers: [(route: PomeloRoute, handler: Handler)] = []
-        var known: Set<String> = []
-        for (text, handler) in blueprint.handlers {
-            do {
-                let route = try PomeloRoute(text)
-                if route.serverType != "" && route.serverType != app.type {
-                    faults.append("the route \(text) is of servers \(route.serverType), and this is \(app.type)")
+        if blueprint.place != nil {
+            faults += app.settings.cluster.faults
+            for (what, name) in [("type", app.type), ("id", app.id)] {
+                if let fault = ClusterSubject.fault(in: name) {
+                    faults.append("\"\(name)\" cannot be the \(what) of a server in a cluster: \(fault)")
                 }
-                if !known.insert(route.short).inserted { faults.append("the route \(text) has two handlers") }
-                handlers.append((route, handler))
-            } catch { faults.append("\"\(text)\" is no route: \(error); write service.method") }
-            let output = handler.answers ? handler.output : nil
-            if output == Void.self {
-                faults.append("the handler of \(text) answers with nothing; say onNotify")
-            } else if let fault = app.serializer.fault(taking: handler.input, giving: output) {
-                faults.append("the handler of \(text) \(fault)")
             }
         }
+        let handlers = Self.routes(blueprint.handlers, of: app.type, app.serializer, &faults)
+        let remotes = Self.routes(blueprint.remotes, of: app.type, app.remotes.serializer, &faults)
         if app.type.isEmpty || app.type.contains(".") { faults.append("\"\(app.type)\" is no type: without points") }
         var dictionary = PomeloDictionary()
         do {
@@ -70,7 +76,13 @@ final class AppPlan: Sendable {
         codec = PomeloPacketCodec(maxBodySize: settings.maxPacketSize)
         routes = RouteTable(handlers, type: type, blueprint.pipeline, dictionary)
         self.dictionary = dictionary
-        pipeline = blueprint.pipeline
+        self.remotes = RouteTable(
+            remotes, type: type, blueprint.remotePipeline, PomeloDictionary(), from: handlers.count)
+        cluster = blueprint.place.map {
+            AppCluster(registry: $0.registry, bus: $0.bus, settings: app.settings.cluster)
+        }
+        (choices, serverHooks) = (blueprint.choices, blueprint.serverHooks)
+        isFrontend = app.settings.cluster.isFrontend ?? !blueprint.acceptors.isEmpty
         (validators, authentication) = (blueprint.validators, blueprint.authentication)
         (bindHooks, boundHooks, closeHooks) = (blueprint.bindHooks, blueprint.boundHooks, blueprint.closeHooks)
         let pool: DeflatePool?
@@ -87,6 +99,31 @@ final class AppPlan: Sendable {
 }
 
 extension AppPlan {
+    private static func routes(
+        _ handlers: [(route: String, handler: Handler)], of type: String, _ serializer: any Serializer,
+        _ faults: inout [String]
+    ) -> [(route: PomeloRoute, handler: Handler)] {
+        var routes: [(route: PomeloRoute, handler: Handler)] = []
+        var known: Set<String> = []
+        for (text, handler) in handlers {
+            do {
+                let route = try PomeloRoute(text)
+                if route.serverType != "" && route.serverType != type {
+                    faults.append("the route \(text) is of servers \(route.serverType), and this is \(type)")
+                }
+                if !known.insert(route.short).inserted { faults.append("the route \(text) has two handlers") }
+                routes.append((route, handler))
+            } catch { faults.append("\"\(text)\" is no route: \(error); write service.method") }
+            let output = handler.answers ? handler.output : nil
+            if output == Void.self {
+                faults.append("the handler of \(text) answers with nothing; say onNotify")
+            } else if let fault = serializer.fault(taking: handler.input, giving: output) {
+                faults.append("the handler of \(text) \(fault)")
+            }
+        }
+        return routes
+    }
+
     /// What becomes of a route that leads nowhere.
     func noHandler(for text: String) -> AppError {
         do throws(PomeloRoute.Fault) {

@@ -31,6 +31,7 @@ public struct AppSettings: Sendable {
     public var groups = GroupLimits()
     /// Labels of all meters of this app besides `serverType`: `game`, a region.
     public var meterLabels: [String: String] = [:]
+    public var cluster = ClusterSettings()
     public init() {}
 
     public enum Compression: Sendable, Equatable {

@@ -15,12 +15,14 @@ public final class Context {
     /// What hooks and handlers tell each other, and other servers when a message goes on to them.
     public var metadata: JSON.Object = [:]
 
+    /// By which the client knows the answer; zero for a notify.
+    let id: UInt64
     let arrived: Moment
     private var sleepers: [Sleeper] = []
     private var isCancelled = false
 
-    init(_ session: Session, route: String, isRequest: Bool, arrived: Moment, deadline: Moment?) {
-        (self.session, self.route, self.isRequest) = (session, route, isRequest)
+    init(_ session: Session, route: String, id: UInt64, isRequest: Bool, arrived: Moment, deadline: Moment?) {
+        (self.session, self.route, self.id, self.isRequest) = (session, route, id, isRequest)
         (self.arrived, self.deadline) = (arrived, deadline)
     }
 
@@ -28,7 +30,8 @@ public final class Context {
     public var loop: Loop { session.shard.loop }
 
     /// The same for all that happens because of one message, also on other servers.
-    public private(set) lazy var requestID = RequestID.next(using: &loop.random)
+    public private(set) lazy var requestID =
+        (try? metadata[CallMetadata.requestID]?.string()) ?? RequestID.next(using: &loop.random)
 
     /// The log, with what tells this message from others.
     public var log: Log {

@@ -48,7 +48,8 @@ extension App {
         }
         for warning in launch.warnings { Log.shared.warning("configuration", ["why": warning]) }
         do {
-            try await launch.app.run(loops: launch.loops, admin: launch.admin)
+            try await launch.app.run(
+                loops: launch.loops, admin: launch.admin, joinsCluster: launch.joinsCluster)
             end(.success)
         } catch {
             complain("\(name): \(error)")

@@ -7,6 +7,7 @@ struct AppLaunch {
     let app: App
     let loops: Int
     let admin: SocketAddress?
+    let joinsCluster: Bool
     /// What was said and has no effect.
     let warnings: [String]
 
@@ -14,7 +15,12 @@ struct AppLaunch {
         _ call: Invocation, _ flags: AppFlags, _ settings: AppSettings, _ serializers: [any Serializer],
         environment: [String: String], _ setUp: (App) throws -> Void
     ) throws {
-        guard call[AppFlags.frontend] == .true else { throw AppLaunchError.backend }
+        joinsCluster = call[AppFlags.cluster]
+        if !joinsCluster {
+            if call[AppFlags.frontend] == .false { throw AppLaunchError.backend }
+            for flag in [AppFlags.etcd, AppFlags.nats] where call.given(flag) { throw AppLaunchError.alone }
+            if call.given(AppFlags.prefix) { throw AppLaunchError.alone }
+        }
         var configuration = PitayaConfiguration()
         let path = call[AppFlags.configuration]
         if !path.isEmpty {
@@ -29,6 +35,10 @@ struct AppLaunch {
             let isOn = call[AppFlags.compression] == .true
             if isOn != (settings.compression != .off) { settings.compression = isOn ? .on : .off }
         }
+        if call.given(AppFlags.frontend) { settings.cluster.isFrontend = call[AppFlags.frontend] == .true }
+        if call.given(AppFlags.etcd) { settings.cluster.etcd.endpoints = call[AppFlags.etcd] }
+        if call.given(AppFlags.nats) { settings.cluster.nats = call[AppFlags.nats] }
+        if call.given(AppFlags.prefix) { settings.cluster.prefix = call[AppFlags.prefix] }
         var name = call[flags.serializer]
         if !call.given(flags.serializer), let chosen = try configuration.serializer() { name = chosen }
         guard let serializer = serializers.first(where: { $0.name == name }) else {
@@ -107,6 +117,7 @@ extension String {
 
 enum AppLaunchError: Error, Equatable, CustomStringConvertible {
     case backend
+    case alone
     case unreadable(String)
     case serializer(String, of: [String])
     case admin(String)
@@ -119,7 +130,8 @@ enum AppLaunchError: Error, Equatable, CustomStringConvertible {
     var description: String {
         switch self {
         case .backend:
-            "--frontend false: nobody could reach it, because servers do not know each other yet; leave it out"
+            "--frontend false: nobody could reach it alone; add --cluster, or leave it out"
+        case .alone: "--etcd, --nats and --prefix are for a server in a cluster; add --cluster"
         case .unreadable(let path): "--config \(path) cannot be read; name a file of JSON"
         case .serializer(let name, let names):
             "there is no serializer \(name) here; write --serializer \(names.joined(separator: " or "))"

@@ -1,6 +1,7 @@
 // What an application imports as `Omniway`.
 @_exported public import OmniwayAdmin
 @_exported public import OmniwayApp
+@_exported public import OmniwayCluster
 @_exported public import OmniwayGateway
 @_exported public import OmniwayTelemetry
 @_exported public import OmniwayTransport

@@ -20,7 +20,7 @@ import Testing
         ("--dict a=b", 64, "write each route once, as route=code"),
         ("--dict a=1,a=2", 64, "write each route once"),
         ("--dict a=1 --dict b=1", 1, "the app cannot start"),
-        ("--frontend false", 64, "servers do not know each other yet"),
+        ("--frontend false", 64, "add --cluster"),
         ("--admin here", 64, "--admin here is not an address"),
         ("--compression maybe", 64, "--compression"),
         ("--config /no/file", 64, "--config /no/file cannot be read"),

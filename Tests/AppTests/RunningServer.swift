@@ -11,14 +11,15 @@ struct RunningServer {
     let addresses: [SocketAddress]
 
     static func start(
-        _ arguments: String, product: String = "conformance-server", environment: String = "", ports: Int = 1
+        _ arguments: String, product: String = "conformance-server", environment: String = "", ports: Int = 1,
+        until last: String = "app listens"
     ) async throws -> RunningServer {
         let script = "\(environment) exec \(BuiltProduct.path(product)) \(arguments)"
         let opened = Lock(0)
         let program = try await TestProgram(["sh", "-c", script]) { line in
             opened.withLock { opened in
-                if line.contains("app listens") { opened += 1 }
-                return opened == ports
+                if line.contains(last) { opened += 1 }
+                return opened == max(ports, 1)
             }
         }
         let addresses = await program.lines.filter { $0.contains("app listens") }.compactMap { line in
@@ -148,8 +149,8 @@ final class SocketClient: ProbePeer, Sendable {
         return nil
     }
 
-    func handshake() async throws -> [UInt8] {
-        await send(TestClient.handshake)
+    func handshake(_ bytes: [UInt8] = TestClient.handshake) async throws -> [UInt8] {
+        await send(bytes)
         let answer = try #require(await packet())
         await send([2, 0, 0, 0])
         return answer.body

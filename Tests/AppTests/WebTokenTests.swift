@@ -263,7 +263,7 @@ enum TestKeys {
         #expect(await !ann.isOver)
         #expect(await ben.message()?.kind == "kick")
         #expect(await ben.isOver)
-        #expect(app.kick(["ann"]) == [])
+        #expect(try app.kick(["ann"]) == [])
         world.world.settle()
         #expect(await ann.message()?.kind == "kick")
         #expect(await ann.isOver)

@@ -1,15 +1,12 @@
 import FoundationEssentials
 import Glibc
-import OmniwayCluster
 import OmniwayTelemetry
 import OmniwayTesting
-import OmniwayTransport
-import Testing
 
 /// A real etcd on free ports, for the time of a test. It can be stopped, and started again with what it had.
-final class EtcdServer: Sendable {
+package final class EtcdServer: Sendable {
     /// How clients are told apart.
-    enum Access: Sendable {
+    package enum Access: Sendable {
         case open
         /// Only by TLS, with this certificate.
         case secret(certificate: String, key: String)
@@ -18,12 +15,12 @@ final class EtcdServer: Sendable {
     private let folder: TemporaryDirectory
     private let access: Access
     /// Two ways to the same server.
-    var ports: [UInt16] { Array(chosen.withLock { $0 }.prefix(2)) }
+    package var ports: [UInt16] { Array(chosen.withLock { $0 }.prefix(2)) }
     /// Those, and the one for other members.
     private let chosen = Lock<[UInt16]>([])
     private let program = Lock<TestProgram?>(nil)
 
-    init(_ access: Access = .open) async throws {
+    package init(_ access: Access = .open) async throws {
         folder = try TemporaryDirectory()
         self.access = access
         await Places.shared.enter()
@@ -41,10 +38,10 @@ final class EtcdServer: Sendable {
     deinit { Task { await Places.shared.leave() } }
 
     private var scheme: String { if case .secret = access { "https" } else { "http" } }
-    var endpoints: [String] { ports.map { "\(scheme)://127.0.0.1:\($0)" } }
-    var pid: Int32 { program.withLock { $0?.pid } ?? -1 }
+    package var endpoints: [String] { ports.map { "\(scheme)://127.0.0.1:\($0)" } }
+    package var pid: Int32 { program.withLock { $0?.pid } ?? -1 }
 
-    func start() async throws {
+    package func start() async throws {
         let clients = endpoints.joined(separator: ",")
         let peers = "http://127.0.0.1:\(chosen.withLock { $0[2] })"
         var command = [
@@ -59,7 +56,7 @@ final class EtcdServer: Sendable {
         program.withLock { $0 = started }
     }
 
-    func stop(signal: Int32 = SIGTERM) async {
+    package func stop(signal: Int32 = SIGTERM) async {
         let running = program.withLock { program in
             defer { program = nil }
             return program
@@ -68,17 +65,17 @@ final class EtcdServer: Sendable {
     }
 
     /// Forgets everything that it kept.
-    func erase() async throws { try await run(["rm", "-rf", folder.path + "/data"]) }
+    package func erase() async throws { try await run(["rm", "-rf", folder.path + "/data"]) }
 
-    func pause() { kill(pid, SIGSTOP) }
-    func resume() { kill(pid, SIGCONT) }
+    package func pause() { kill(pid, SIGSTOP) }
+    package func resume() { kill(pid, SIGCONT) }
 
     /// What etcdctl prints.
     @discardableResult
-    func control(_ words: String...) async throws -> [String] { try await control(words) }
+    package func control(_ words: String...) async throws -> [String] { try await control(words) }
 
     @discardableResult
-    func control(_ words: [String]) async throws -> [String] {
+    package func control(_ words: [String]) async throws -> [String] {
         try await run(["env", "ETCDCTL_API=3", "etcdctl", "--endpoints", endpoints[0]] + words)
     }
 
@@ -93,7 +90,7 @@ final class EtcdServer: Sendable {
         return lines.dropLast()
     }
 
-    struct Failure: Error { let lines: [String] }
+    package struct Failure: Error { package let lines: [String] }
 }
 
 /// So that tests which run side by side do not start as many servers.
@@ -110,9 +107,9 @@ private actor Places {
 }
 
 /// A folder that is removed with all that is in it, folders too.
-final class TemporaryDirectory: Sendable {
-    let path: String
-    init() throws {
+package final class TemporaryDirectory: Sendable {
+    package let path: String
+    package init() throws {
         path = "/tmp/omniway-etcd-\(UInt64.random(in: 0 ... .max))"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
     }

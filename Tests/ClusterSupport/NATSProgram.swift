@@ -1,16 +1,15 @@
 import Glibc
-import OmniwayTesting
-import OmniwayTransport
+package import OmniwayTesting
 
 /// A real nats-server on a free port, with a configuration of its own.
-struct NATSProgram: Sendable {
-    let program: TestProgram
-    let port: UInt16
-    let folder: TemporaryFolder
+package struct NATSProgram: Sendable {
+    package let program: TestProgram
+    package let port: UInt16
+    package let folder: TemporaryFolder
 
     /// `configuration` is what stands in its file besides the address; `files` are written beside it first. `FOLDER`
     /// is replaced by the place of both.
-    init(
+    package init(
         _ configuration: String = "", files: [String: String] = [:], port: UInt16? = nil, folder: TemporaryFolder? = nil
     ) async throws {
         let folder = try folder ?? TemporaryFolder()
@@ -26,14 +25,14 @@ struct NATSProgram: Sendable {
         (self.port, self.folder) = (port, folder)
     }
 
-    var address: String { "nats://127.0.0.1:\(port)" }
+    package var address: String { "nats://127.0.0.1:\(port)" }
 
     /// Another one at the same address.
-    func again(_ configuration: String = "") async throws -> NATSProgram {
+    package func again(_ configuration: String = "") async throws -> NATSProgram {
         try await NATSProgram(configuration, port: port)
     }
 
-    func signal(_ number: Int32) { kill(program.pid, number) }
+    package func signal(_ number: Int32) { kill(program.pid, number) }
 
-    func stop(_ signal: Int32? = nil) async { await program.stop(signal: signal) }
+    package func stop(_ signal: Int32? = nil) async { await program.stop(signal: signal) }
 }

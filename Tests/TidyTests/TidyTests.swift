@@ -19,14 +19,14 @@ import Testing
         "Gateway": ["Synchronization", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"],
         "App": [
             "FoundationEssentials", "Synchronization", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport",
-            "OmniwayTelemetry",
+            "OmniwayTelemetry", "OmniwayCluster",
         ],
         "Admin": [
             "Glibc", "Synchronization", "CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry",
         ],
         "Omniway": [
             "Glibc", "FoundationEssentials", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway",
-            "OmniwayApp", "OmniwayAdmin",
+            "OmniwayApp", "OmniwayAdmin", "OmniwayCluster",
         ],
         "Main": ["Glibc", "FoundationEssentials", "Omniway", "OmniwayArguments"],
         "Command": ["Glibc", "Omniway", "OmniwayMain", "OmniwayArguments"],

@@ -82,7 +82,11 @@ final class ClusterWatch: TimerTarget {
     /// With an error it was not, and is tried again.
     fileprivate func registered(_ error: (any Error)?) {
         defer { tried.finish() }
-        guard let error, !isOver else { return failures = 0 }
+        guard let error else {
+            failures = 0
+            return Log.shared.notice("cluster joined", ["type": member.own.type, "id": member.own.id])
+        }
+        if isOver { return }
         let pause = Self.again.pause(after: failures, chance: loop.random.next())
         failures += 1
         Log.shared.warning("this server is not registered yet", ["error": "\(error)", "again in": "\(pause)"])

@@ -1,4 +1,6 @@
-/// Values as Go's standard library reads them from text.
+import OmniwayTransport
+
+/// Values as Go's standard library reads them from text, and writes them.
 enum GoText {
     /// A sum such as `1m30s`, `1.5h`, `-250ms` or `0`; nil when the text is none, or more than Go can count.
     static func duration(_ text: String) -> Duration? {
@@ -33,6 +35,35 @@ enum GoText {
             guard sum <= Int128(Int64.max) else { return nil }
         }
         return .nanoseconds(Int64(sign * sum))
+    }
+
+    /// The shortest sum that reads back as the same: `5s`, `1m30s`, `1.5ms`.
+    static func text(_ duration: Duration) -> String {
+        let all = duration.nanoseconds
+        let sign = all < 0 ? "-" : ""
+        let count = all.magnitude
+        switch count {
+        case 0: return "0s"
+        case ..<1000: return "\(sign)\(count)ns"
+        case ..<1_000_000: return sign + decimal(count, per: 1000) + "µs"
+        case ..<1_000_000_000: return sign + decimal(count, per: 1_000_000) + "ms"
+        default:
+            let (minutes, rest) = count.quotientAndRemainder(dividingBy: 60_000_000_000)
+            let seconds = decimal(rest, per: 1_000_000_000) + "s"
+            return switch minutes {
+            case 0: sign + seconds
+            case ..<60: "\(sign)\(minutes)m\(seconds)"
+            default: "\(sign)\(minutes / 60)h\(minutes % 60)m\(seconds)"
+            }
+        }
+    }
+
+    private static func decimal(_ count: UInt64, per unit: UInt64) -> String {
+        let (whole, rest) = count.quotientAndRemainder(dividingBy: unit)
+        if rest == 0 { return "\(whole)" }
+        var digits = String(String(unit + rest).dropFirst())
+        while digits.hasSuffix("0") { digits.removeLast() }
+        return "\(whole).\(digits)"
     }
 
     private static func unit(_ name: Substring) -> Int128? {

@@ -82,7 +82,7 @@ public struct PitayaConfiguration: Sendable {
                 switch key.meaning {
                 case .sets, .serializer, .spells: return nil
                 case .nothing(let why): return "\(name) sets nothing here: \(why)"
-                case .cluster: return "\(name) is for servers that know each other, which is not there yet"
+                case .later: return "\(name) is for what is not there yet"
                 }
             }
     }

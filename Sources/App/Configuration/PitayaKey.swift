@@ -1,3 +1,6 @@
+import OmniwayCluster
+import OmniwayTelemetry
+
 /// A key of the original's configuration, and what becomes of it here. The page `docs/app.md` shows this list.
 struct PitayaKey: Sendable {
     enum Meaning: Sendable {
@@ -7,8 +10,8 @@ struct PitayaKey: Sendable {
         case serializer
         /// It sets nothing, and the text says why, or what does instead.
         case nothing(String)
-        /// For servers that know each other.
-        case cluster
+        /// For what is not there yet.
+        case later
         /// Another spelling, from the original's documentation, which does not read it itself.
         case spells(String)
     }
@@ -31,7 +34,7 @@ struct PitayaKey: Sendable {
         case .sets(let what, _): "`\(what)`"
         case .serializer: "`--serializer`: 1 is json, 2 is protobuf"
         case .nothing(let why): "nothing: \(why)"
-        case .cluster: "cluster: not yet"
+        case .later: "not yet"
         case .spells(let name): "the same as `\(name)`"
         }
     }
@@ -149,34 +152,85 @@ extension PitayaKey {
 
     private static let cluster: [PitayaKey] =
         [
-            PitayaKey("session.unique", "true", .cluster),
-            PitayaKey("cluster.info.region", #""""#, .cluster),
+            PitayaKey(
+                "session.unique", "true",
+                .sets("settings.cluster.uniqueSessions") { value, settings throws(PitayaFault) in
+                    settings.cluster.uniqueSessions = try value.bool()
+                }),
+            PitayaKey("cluster.info.region", #""""#, .nothing("regions are for servers that speak gRPC")),
         ]
         + grpc("client.grpc", [("dialtimeout", "5s"), ("lazyconnection", "false"), ("requesttimeout", "5s")])
-        + natsKeys("client.nats", [("requesttimeout", "5s")])
+        + [
+            PitayaKey(
+                "cluster.rpc.client.nats.connect", #""nats://localhost:4222""#,
+                .sets("settings.cluster.nats") { value, settings throws(PitayaFault) in
+                    settings.cluster.nats = try value.list()
+                }),
+            PitayaKey(
+                "cluster.rpc.client.nats.requesttimeout", "5s",
+                .sets("settings.cluster.callLimit") { value, settings throws(PitayaFault) in
+                    settings.cluster.callLimit = try value.duration()
+                }),
+        ]
+        + natsKeys("client.nats", [])
         + grpc("server.grpc", [("port", "3434")])
+        + [
+            PitayaKey(
+                "cluster.rpc.server.nats.connect", #""nats://localhost:4222""#,
+                .nothing("a server has one bus: `pitaya.cluster.rpc.client.nats.connect`"))
+        ]
         + natsKeys("server.nats", [("buffer.messages", "75"), ("buffer.push", "100"), ("services", "30")])
-        + later(
-            "cluster.sd.etcd",
+        + [
+            PitayaKey(
+                "cluster.sd.etcd.endpoints", #"["localhost:2379"]"#,
+                .sets("settings.cluster.etcd") { value, settings throws(PitayaFault) in
+                    settings.cluster.etcd.endpoints = try value.list()
+                }),
+            PitayaKey(
+                "cluster.sd.etcd.user", #""""#,
+                .sets("settings.cluster.etcd") { value, settings throws(PitayaFault) in
+                    settings.cluster.etcd.user = try value.text()
+                }),
+            PitayaKey(
+                "cluster.sd.etcd.pass", #""""#,
+                .sets("settings.cluster.etcd") { value, settings throws(PitayaFault) in
+                    settings.cluster.etcd.password = Secret(try value.text())
+                }),
+            PitayaKey(
+                "cluster.sd.etcd.prefix", #""pitaya/""#,
+                .sets("settings.cluster.prefix") { value, settings throws(PitayaFault) in
+                    settings.cluster.prefix = try value.text()
+                }),
+            PitayaKey(
+                "cluster.sd.etcd.heartbeat.ttl", "1m",
+                .sets("settings.cluster.lease") { value, settings throws(PitayaFault) in
+                    settings.cluster.lease = try value.duration()
+                }),
+            PitayaKey(
+                "cluster.sd.etcd.servertypesblacklist", "null",
+                .sets("settings.cluster.ignoredTypes") { value, settings throws(PitayaFault) in
+                    settings.cluster.ignoredTypes = Set(try value.list())
+                }),
+        ]
+        + nothing(
+            "cluster.sd.etcd", "the registry's own limits hold",
             [
-                ("endpoints", #"["localhost:2379"]"#), ("user", #""""#), ("pass", #""""#), ("dialtimeout", "5s"),
-                ("prefix", #""pitaya/""#), ("heartbeat.ttl", "1m"), ("heartbeat.log", "false"),
-                ("syncservers.interval", "2m"), ("syncservers.parallelism", "10"), ("revoke.timeout", "5s"),
-                ("grantlease.timeout", "1m"), ("grantlease.maxretries", "15"), ("grantlease.retryinterval", "5s"),
-                ("shutdown.delay", "300ms"), ("servertypesblacklist", "null"),
+                ("dialtimeout", "5s"), ("heartbeat.log", "false"), ("syncservers.interval", "2m"),
+                ("syncservers.parallelism", "10"), ("revoke.timeout", "5s"), ("grantlease.timeout", "1m"),
+                ("grantlease.maxretries", "15"), ("grantlease.retryinterval", "5s"), ("shutdown.delay", "300ms"),
             ])
         + [
             PitayaKey(
                 "cluster.sd.etcd.servertypeblacklist", "null", .spells("pitaya.cluster.sd.etcd.servertypesblacklist"))
         ]
-        + later(
-            "modules.bindingstorage.etcd",
+        + nothing(
+            "modules.bindingstorage.etcd", "who is where is in the cluster's registry",
             [
                 ("dialtimeout", "5s"), ("endpoints", #"["localhost:2379"]"#), ("prefix", #""pitaya/""#),
                 ("leasettl", "5h"),
             ])
-        + later(
-            "groups.etcd",
+        + nothing(
+            "groups.etcd", "groups are in the memory of a server",
             [
                 ("dialtimeout", "5s"), ("endpoints", #"["localhost:2379"]"#), ("prefix", #""pitaya/""#),
                 ("transactiontimeout", "5s"),
@@ -187,24 +241,24 @@ extension PitayaKey {
             ("redis.serverurl", #""localhost:6379""#), ("redis.pool", #""10""#), ("redis.password", #""""#),
             ("namespace", #""""#), ("concurrency", "1"), ("retry.enabled", "true"), ("retry.max", "2"),
             ("retry.exponential", "5"), ("retry.mindelay", "10"), ("retry.maxdelay", "10"), ("retry.maxrandom", "0"),
-        ].map { name, standard in PitayaKey("worker.\(name)", standard, .cluster) } + [
+        ].map { name, standard in PitayaKey("worker.\(name)", standard, .later) } + [
             PitayaKey("worker.redis.url", #""localhost:6379""#, .spells("pitaya.worker.redis.serverurl"))
         ]
 
-    private static func later(_ prefix: String, _ keys: [(String, String)]) -> [PitayaKey] {
-        keys.map { name, standard in PitayaKey("\(prefix).\(name)", standard, .cluster) }
+    private static func nothing(_ prefix: String, _ why: String, _ keys: [(String, String)]) -> [PitayaKey] {
+        keys.map { name, standard in PitayaKey("\(prefix).\(name)", standard, .nothing(why)) }
     }
 
     private static func grpc(_ side: String, _ keys: [(String, String)]) -> [PitayaKey] {
         keys.map { name, standard in
-            PitayaKey("cluster.rpc.\(side).\(name)", standard, .nothing("servers will not speak gRPC, but NATS"))
+            PitayaKey("cluster.rpc.\(side).\(name)", standard, .nothing("servers do not speak gRPC, but NATS"))
         }
     }
 
     private static func natsKeys(_ side: String, _ own: [(String, String)]) -> [PitayaKey] {
-        later(
-            "cluster.rpc.\(side)",
-            [("connect", #""nats://localhost:4222""#), ("maxreconnectionretries", "15")] + own + [
+        nothing(
+            "cluster.rpc.\(side)", "a bus comes back by itself, for ever; `NATSSettings` has its limits",
+            [("maxreconnectionretries", "15")] + own + [
                 ("connectiontimeout", "2s"), ("websocketcompression", "true"), ("reconnectjitter", "100ms"),
                 ("reconnectjittertls", "1s"), ("reconnectwait", "1s"), ("pinginterval", "2m"),
                 ("maxpingsoutstanding", "3"),

@@ -46,6 +46,18 @@ struct PitayaValue: Sendable {
         return text
     }
 
+    /// Texts; in one text, with commas between them.
+    func list() throws(PitayaFault) -> [String] {
+        switch value {
+        case .string(let text): return text.split(separator: ",").map(String.init)
+        case .array(let elements):
+            let texts = elements.compactMap { try? $0.string() }
+            if texts.count == elements.count { return texts }
+        default: break
+        }
+        throw wrong(#"write a list of texts, such as ["a", "b"]"#)
+    }
+
     /// Texts by names; in a variable, as an object of JSON.
     func texts() throws(PitayaFault) -> [String: String] {
         var value = value

@@ -14,7 +14,7 @@ public struct Handler: Sendable {
     let output: Any.Type?
 }
 
-/// Where handlers can be put: an app, or a service of one.
+/// Where handlers can be put: an app, a service of one, or its remotes.
 public protocol HandlerTable {
     var serializer: any Serializer { get }
     func put(_ handler: Handler, at route: String)

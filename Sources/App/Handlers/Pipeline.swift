@@ -16,8 +16,15 @@ struct Pipeline: Sendable {
         case async(AsyncAfter)
     }
 
-    var before: [Before] = []
-    var after: [After] = []
+    private(set) var before: [Before] = []
+    private(set) var after: [After] = []
+
+    mutating func add(_ hook: Hook) {
+        switch hook.place {
+        case .before(let hook): before.append(hook)
+        case .after(let hook): after.append(hook)
+        }
+    }
 
     typealias Run = @Sendable ([UInt8], Context) -> Outcome
 

@@ -3,15 +3,15 @@ import OmniwayTransport
 import OmniwayWire
 
 /// A client's connection: packets in, packets out, and what the protocol asks in between.
-final class AppConnection: LinkHandler {
+final class AppConnection: LinkHandler, Caller {
     let link: Link
     let shard: AppShard
     let session: Session
     private let keepsMessages: Bool
-    private var serving = PomeloServing()
-    private var heartbeat: PomeloHeartbeat?
+    var serving = PomeloServing()
+    var heartbeat: PomeloHeartbeat?
     private var rate: PomeloRateLimit?
-    private var heartbeatTimer: TimerID?
+    var heartbeatTimer: TimerID?
     private var handshakeTimer: TimerID?
     private var authentication: StartedTask?
     private var early = EarlyPushes()
@@ -31,11 +31,12 @@ final class AppConnection: LinkHandler {
     init(_ link: Link, _ shard: AppShard) {
         (self.link, self.shard) = (link, shard)
         keepsMessages = link.traits.keepsMessages
-        session = Session(link, shard)
+        session = Session(.here(link), shard)
+        if shard.cluster != nil, let place = session.place { shard.directory.publish(place) }
         if let limit = plan.settings.rateLimit { rate = PomeloRateLimit(limit: limit.limit, interval: limit.interval) }
     }
 
-    private var plan: AppPlan { shard.plan }
+    var plan: AppPlan { shard.plan }
 
     // MARK: The link
 
@@ -114,13 +115,14 @@ final class AppConnection: LinkHandler {
         (authentication, early, held) = (nil, EarlyPushes(), [])
         for call in exchange(&calls, with: []) { call.cancel() }
         session.ended(reason)
+        if shard.cluster != nil { shard.directory.withdraw(session.id) }
         shard.left()
         shard.counters.ended(reason)
         Log.shared.debug(
             "session ended", ["session": "\(session.id)", "user": session.uid ?? "", "reason": "\(reason)"])
     }
 
-    private func fail(_ error: PomeloError) {
+    func fail(_ error: PomeloError) {
         let reason: CloseReason = if case .handshakeTooSlow = error { .handshakeTimeout } else { .badPacket }
         link.close(reason.with("\(error)"))
     }
@@ -159,7 +161,7 @@ final class AppConnection: LinkHandler {
                 do { try check(handshake) } catch { throw AppError(name, "\(error)") }
             }
             session.handshake = handshake
-            session.data["ipversion"] = .string(session.address.isIPv6 ? "ipv6" : "ipv4")
+            session.data["ipversion"] = .string(link.traits.peer.isIPv6 ? "ipv6" : "ipv4")
         } catch { return refuse(error) }
         guard let authentication = plan.authentication else { return welcome() }
         link.pauseReading()
@@ -201,18 +203,22 @@ final class AppConnection: LinkHandler {
             }
         let isRequest = message.kind == .request
         guard let found else {
-            let error = plan.noHandler(for: try plan.dictionary.text(of: route, in: packet))
+            let text = try plan.dictionary.text(of: route, in: packet)
+            if let forward = shard.cluster?.route(for: text) {
+                return dispatch(forward, named: text, body, id: isRequest ? message.id : 0, isRequest: isRequest)
+            }
+            let error = plan.noHandler(for: text)
             return isRequest ? tell(error, id: message.id) : shard.counters.unrouted.add(1)
         }
-        dispatch(found, body, id: isRequest ? message.id : 0, isRequest: isRequest)
+        dispatch(found, named: found.name, body, id: isRequest ? message.id : 0, isRequest: isRequest)
     }
 
-    private func dispatch(_ route: Route, _ body: [UInt8], id: UInt64, isRequest: Bool) {
+    private func dispatch(_ route: Route, named name: String, _ body: [UInt8], id: UInt64, isRequest: Bool) {
         if isRequest, !route.handler.answers {
             return tell(AppError(AppError.badRequest, "tried to request a notify route"), id: id)
         }
         let context = Context(
-            session, route: route.name, isRequest: isRequest, arrived: link.loop.now,
+            session, route: name, id: id, isRequest: isRequest, arrived: link.loop.now,
             deadline: plan.settings.callLimit.map { link.loop.now + $0 })
         if let run = route.plain, notBegun == 0 {
             return answer(run(body, context), id: id, route, context)
@@ -231,7 +237,6 @@ final class AppConnection: LinkHandler {
         shard.counters.began(call.route.index, after: shard.loop.clockTime - call.context.arrived)
     }
 
-    /// Its session ended, or its time was over, in the turn in which it came.
     func neverBegan(_ call: Call) {
         notBegun -= 1
         ended(call)
@@ -296,6 +301,15 @@ final class AppConnection: LinkHandler {
         push(SharedBytes(try plan.push(route, body, compressedBy: link.loop.deflatePool)))
     }
 
+    /// From another server, which does not hear what becomes of it.
+    func push(_ push: PomeloProtos.Push) {
+        do {
+            try self.push(push.route, push.data)
+        } catch {
+            Log.shared.warning("a push from another server does not fit", ["route": push.route, "error": "\(error)"])
+        }
+    }
+
     func push(_ packet: SharedBytes) {
         switch serving.phase {
         case .working: link.write(packet)
@@ -355,41 +369,11 @@ final class AppConnection: LinkHandler {
         wait()
     }
 
-    private var now: Duration { .nanoseconds(link.loop.now.nanoseconds) }
-}
-
-extension AppConnection: TimerTarget {
-    static let heartbeatToken: UInt64 = 1
-    static let handshakeToken: UInt64 = 2
-    static let expiryToken: UInt64 = 3
-
-    func timerFired(_ token: UInt64, on loop: Loop) {
-        guard link.state == .open else { return }
-        switch token {
-        case Self.handshakeToken: if case .close(let error) = serving.deadlinePassed() { fail(error) }
-        case Self.expiryToken: kick(.expired)
-        default: beat()
-        }
-    }
-
-    private func beat() {
-        // Who is not read cannot be heard; but who does not read what it is sent shows no life by that.
-        if !link.isReading, !link.isFull { heartbeat?.heard() }
-        switch heartbeat?.step(at: now) {
-        case .send(let next)?:
-            link.write(bare: .heartbeat)
-            heartbeatTimer = link.loop.after(next - now, self, token: Self.heartbeatToken)
-        case .wait(let until)?:
-            heartbeatTimer = link.loop.after(until - now, self, token: Self.heartbeatToken)
-        case .dead?:
-            link.close(.heartbeatTimeout.with("nothing was heard for more than two times \(plan.settings.heartbeat)"))
-        case nil: break
-        }
-    }
+    var now: Duration { .nanoseconds(link.loop.now.nanoseconds) }
 }
 
 extension Link {
-    fileprivate func write(bare kind: PomeloPacket.Kind) {
+    func write(bare kind: PomeloPacket.Kind) {
         let packet = PomeloPacket.bare(kind)
         write(unsafe packet.span.bytes)  // Safe because bytes have no padding.
     }

@@ -10,15 +10,16 @@ final class AppCounters {
     let refused: Counter
     let late: Counter
     let unrouted: Counter
+    let unpublished: Counter
     let timerRuns: Counter
     let timerErrors: Counter
     let timerSkips: Counter
     private let meters: Meters
-    private let routes: [String]
+    private var routes: [(name: String, type: String)]
     /// What every meter here says besides its own labels.
     private let labels: Meters.Labels
     /// Of answers without an error, by route: looked up for every message.
-    private let good: [Histogram]
+    private var good: [Histogram]
     private var failed: [Failed: Histogram] = [:]
     /// By route; nil for those that have never waited.
     private var delays: [Histogram?]
@@ -31,7 +32,7 @@ final class AppCounters {
     init(_ meters: Meters, _ plan: AppPlan) {
         let labels = plan.meterLabels
         (self.meters, self.labels) = (meters, labels)
-        routes = plan.routes.routes.map(\.name)
+        routes = plan.routes.routes.map { ($0.name, "handler") } + plan.remotes.routes.map { ($0.name, "rpc") }
         sessions = meters.gauge("pitaya_acceptor_connected_clients", "Sessions that are open.", labels: labels)
         calls = meters.gauge("omniway_app_calls", "Handlers that wait for something.", labels: labels)
         func counter(_ name: String, _ help: String) -> Counter { meters.counter(name, help, labels: labels) }
@@ -39,21 +40,31 @@ final class AppCounters {
         refused = counter("omniway_app_overloaded_total", "Messages refused because too much was under way.")
         late = counter("omniway_app_late_answers_total", "Answers for clients that had gone.")
         unrouted = counter("omniway_app_unrouted_total", "Notifies to routes that lead nowhere.")
+        unpublished = counter(
+            "omniway_app_unpublished_total", "Messages for users of other servers that the bus did not take.")
         timerRuns = counter("omniway_app_timer_runs_total", "Runs of timers.")
         timerErrors = counter("omniway_app_timer_errors_total", "Runs of timers that ended with an error.")
         timerSkips = counter(
             "omniway_app_timer_skips_total", "Ticks of timers that were busy still, or for which there was no room.")
-        good = routes.map { Self.responseTime(meters, $0, "", labels) }
+        good = routes.map { Self.responseTime(meters, $0, $1, "", labels) }
         delays = Array(repeating: nil, count: routes.count)
     }
 
     private static func responseTime(
-        _ meters: Meters, _ route: String, _ code: String, _ labels: Meters.Labels
+        _ meters: Meters, _ route: String, _ type: String, _ code: String, _ labels: Meters.Labels
     ) -> Histogram {
         meters.summary(
             "pitaya_handler_response_time_ns", "From a message's arrival to its answer, since the start.",
-            labels: [("route", route), ("status", code.isEmpty ? "ok" : "failed"), ("type", "handler"), ("code", code)]
+            labels: [("route", route), ("status", code.isEmpty ? "ok" : "failed"), ("type", type), ("code", code)]
                 + labels, in: .nanoseconds)
+    }
+
+    /// What counts messages to a route that was not known at the start.
+    func add(_ name: String, type: String) -> Int {
+        routes.append((name, type))
+        good.append(Self.responseTime(meters, name, type, "", labels))
+        delays.append(nil)
+        return routes.count - 1
     }
 
     func answered(_ route: Int, after time: Duration) { good[route].record(nanoseconds: time.nanoseconds) }
@@ -62,7 +73,7 @@ final class AppCounters {
         let isCommon = failed.count < Self.mostCodes || failed[Failed(route: route, code: code)] != nil
         let key = Failed(route: route, code: isCommon ? code : "other")
         if let histogram = failed[key] { return histogram.record(nanoseconds: time.nanoseconds) }
-        let histogram = Self.responseTime(meters, routes[route], key.code, labels)
+        let histogram = Self.responseTime(meters, routes[route].name, routes[route].type, key.code, labels)
         failed[key] = histogram
         histogram.record(nanoseconds: time.nanoseconds)
     }
@@ -76,7 +87,8 @@ final class AppCounters {
             delays[route]
             ?? meters.summary(
                 "pitaya_handler_handler_delay_ns", "From the arrival of a message that has to wait to its handler.",
-                labels: [("route", routes[route]), ("type", "local")] + labels, in: .nanoseconds)
+                labels: [("route", routes[route].name), ("type", routes[route].type == "handler" ? "local" : "remote")]
+                    + labels, in: .nanoseconds)
         delays[route] = histogram
         histogram.record(nanoseconds: time.nanoseconds)
     }

@@ -8,15 +8,18 @@ final class AppServer: Sendable {
     let plan: AppPlan
     let directory = SessionDirectory()
     private let app: App
+    let loops: [EventLoop]
     let shards: [LoopBound<AppShard>]
     private let mailboxes: [Mailbox<AppMail>]
     private let modules: AppModules
+    /// Nil for a server that is alone.
+    let member: ClusterMember?
     private let listening = Lock<[Listening]>([])
 
     init(
         _ plan: AppPlan, _ app: App, _ modules: [(name: String, module: any Module)], on loops: [EventLoop]
     ) async {
-        (self.plan, self.app, self.modules) = (plan, app, AppModules(modules))
+        (self.plan, self.app, self.modules, self.loops) = (plan, app, AppModules(modules), loops)
         var (shards, mailboxes): ([LoopBound<AppShard>], [Mailbox<AppMail>]) = ([], [])
         for (index, loop) in loops.enumerated() {
             let directory = directory
@@ -25,7 +28,14 @@ final class AppServer: Sendable {
             mailboxes.append(await shard.run { _, shard in shard.mailbox })
         }
         (self.shards, self.mailboxes) = (shards, mailboxes)
-        for shard in shards { await shard.run { _, shard in shard.server = self } }
+        let member = plan.cluster.map { ClusterMember($0, app, plan) }
+        self.member = member
+        for shard in shards {
+            await shard.run { _, shard in
+                shard.server = self
+                if let member { shard.join(member) }
+            }
+        }
     }
 
     var addresses: [SocketAddress] { listening.withLock { $0.map(\.address) } }
@@ -36,6 +46,7 @@ final class AppServer: Sendable {
             let opened = try await acceptor.open(into: shards)
             listening.withLock { $0.append(opened) }
         }
+        try await member?.start(self)
         app.timers.begin(self)
     }
 
@@ -43,6 +54,7 @@ final class AppServer: Sendable {
 
     /// Returns how many messages were still under way when their time was over.
     func close(drains: Bool) async -> Int {
+        await member?.leave()
         for listening in listening.withLock({ exchange(&$0, with: []) }) { await listening.stop() }
         if drains, let drain = plan.settings.drain { await letLeave(drain) }
         app.timers.end()
@@ -92,28 +104,60 @@ final class AppServer: Sendable {
 
     // MARK: To users, from anywhere
 
-    func push(_ route: String, _ body: [UInt8], to users: some Collection<String>) throws -> [String] {
-        let packet = SharedBytes(try push(route, body))
-        let (places, absent) = directory.find(users, loops: mailboxes.count)
-        for (loop, links) in places.enumerated() where !links.isEmpty { tell(loop, .send(packet, links)) }
-        return absent
+    /// Returns those that are certainly nowhere. Of a user that should be at another server nobody knows.
+    func push(_ route: String, _ body: [UInt8], to users: some Collection<String>, at type: String?) throws -> [String]
+    {
+        let type = try member?.frontendType(type) ?? plan.type
+        var absent = Array(users)
+        if type == plan.type {
+            let packet = SharedBytes(try push(route, body))
+            let (places, others) = directory.find(users, loops: mailboxes.count)
+            for (loop, links) in places.enumerated() where !links.isEmpty { tell(loop, .send(packet, links)) }
+            absent = others
+        }
+        return publish(to: absent) { user in
+            (ClusterSubject.push(user, at: type), PomeloProtos.Push(route: route, uid: user, data: body).protobuf)
+        }
     }
 
     private func push(_ route: String, _ body: [UInt8]) throws -> [UInt8] {
-        for shard in shards {
-            let packet = shard.ifHere { loop, shard in
+        let packet = here.flatMap { index in
+            shards[index].ifHere { loop, shard in
                 Result { try shard.plan.push(route, body, compressedBy: loop.deflatePool) }
             }
-            if let packet { return try packet.get() }
         }
+        if let packet { return try packet.get() }
         return try plan.push(route, body, compressedBy: DeflatePool())  // Not on a loop of the app.
     }
 
-    func kick(_ users: some Collection<String>) -> [String] {
+    func kick(_ users: some Collection<String>, at type: String?) throws -> [String] {
         let (places, absent) = directory.find(users, loops: mailboxes.count)
         for (loop, links) in places.enumerated() { for link in links { tell(loop, .kick(link, .kicked)) } }
-        return absent
+        guard !absent.isEmpty, let type = try member?.frontendType(type) else { return absent }
+        return publish(to: absent) { user in
+            (ClusterSubject.kick(user, at: type), PomeloProtos.KickMsg(userId: user).protobuf)
+        }
     }
+
+    private func publish(
+        to users: [String], _ message: (String) -> (subject: String, body: [UInt8])
+    ) -> [String] {
+        guard member != nil else { return users }
+        var messages: [(subject: String, body: [UInt8])] = []
+        var unreachable: [String] = []
+        for user in users {
+            if ClusterSubject.fault(in: user) == nil {
+                messages.append(message(user))
+            } else {
+                unreachable.append(user)
+            }
+        }
+        if !messages.isEmpty { tell(here ?? 0, .publish(messages)) }
+        return unreachable
+    }
+
+    /// The loop of the app on which the caller is.
+    private var here: Int? { shards.firstIndex { $0.ifHere { _, _ in true } ?? false } }
 
     func kick(_ place: SessionPlace, _ reason: CloseReason) { tell(place.loop, .kick(place.link, reason)) }
 
@@ -149,4 +193,15 @@ enum AppMail: Sendable {
     case run(LinkID, @Sendable (Session) -> Void)
     /// It begins, or has been stopped.
     case timer(AppTimer)
+    /// Who is in the cluster now.
+    case servers(ClusterServers)
+    /// A call of another server.
+    case serve(IncomingCall)
+    /// One that is about a session here.
+    case serveSession(IncomingCall, LinkID)
+    /// A user has logged in at a server. Who has claimed the user before, by the registry's count, is the older one;
+    /// servers that do not count are always right.
+    case bound(user: String, at: String, revision: Int64?)
+    /// Something for other servers.
+    case publish([(subject: String, body: [UInt8])])
 }

@@ -12,6 +12,8 @@ final class AppShard: LinkIntake, TimerTarget {
     let counters: AppCounters
     /// What leads to the other loops.
     var server: AppServer?
+    /// Nil for a server that is alone.
+    private(set) var cluster: ClusterPart?
     private(set) var mailbox: Mailbox<AppMail>
     private(set) lazy var timers = ShardTimers(self)
     private let mostCalls: Int
@@ -47,6 +49,8 @@ final class AppShard: LinkIntake, TimerTarget {
         return AppConnection(link, self)
     }
 
+    func join(_ member: ClusterMember) { cluster = ClusterPart(member, self) }
+
     /// A session has ended.
     func left() {
         directory.leave()
@@ -59,10 +63,21 @@ final class AppShard: LinkIntake, TimerTarget {
         case .kick(let link, let reason): connection(link)?.kick(reason)
         case .run(let link, let body): if let connection = connection(link) { body(connection.session) }
         case .timer(let timer): timers.take(timer)
+        case .servers(let servers): cluster?.servers = servers
+        case .serve(let call): cluster?.serve(call)
+        case .serveSession(let call, let link): cluster?.serve(call, about: connection(link)?.session)
+        case .bound(let user, let server, let revision): cluster?.heard(user, at: server, revision)
+        case .publish(let messages): cluster?.publish(messages)
         }
     }
 
     func connection(_ id: LinkID) -> AppConnection? { loop.link(id)?.handler as? AppConnection }
+
+    /// Whoever is bound as that user, if on this loop.
+    func connection(of user: String) -> AppConnection? {
+        guard let place = directory.find(user), place.loop == index else { return nil }
+        return connection(place.link)
+    }
 
     // MARK: Packets out
 
@@ -152,6 +167,7 @@ final class AppShard: LinkIntake, TimerTarget {
             connection.end(.shutdown)
         }
         timers.cancel()
+        cluster?.end()
         loop.remove(mailbox)
     }
 

@@ -1,11 +1,20 @@
 import OmniwayTransport
 
+/// Who waits for the outcome of a call.
+protocol Caller: AnyObject {
+    func began(_ call: Call)
+    /// Its time was over, or nobody wanted it any more, in the turn in which it came.
+    func neverBegan(_ call: Call)
+    func answer(_ outcome: Result<[UInt8], any Error>, id: UInt64, _ route: Route, _ context: Context)
+    func ended(_ call: Call)
+}
+
 /// A message whose handler may wait: a task of the loop.
 final class Call: LoopTask, TimerTarget {
     let context: Context
     let id: UInt64
     let route: Route
-    private let connection: AppConnection
+    private let caller: any Caller
     private let body: [UInt8]
     private var task: StartedTask?
     private var deadline: TimerID?
@@ -13,32 +22,30 @@ final class Call: LoopTask, TimerTarget {
     /// The client has an answer, or is gone.
     private var isOver = false
 
-    init(_ connection: AppConnection, _ context: Context, id: UInt64, _ route: Route, _ body: [UInt8]) {
-        (self.connection, self.context, self.id, self.route, self.body) = (connection, context, id, route, body)
+    init(_ caller: any Caller, _ context: Context, id: UInt64, _ route: Route, _ body: [UInt8]) {
+        (self.caller, self.context, self.id, self.route, self.body) = (caller, context, id, route, body)
     }
 
     func started(_ task: StartedTask) {
         self.task = task
-        if let limit = connection.shard.plan.settings.callLimit {
-            deadline = connection.shard.loop.after(limit, self)
-        }
+        if let limit = context.deadline { deadline = context.loop.after(limit - context.loop.now, self) }
     }
 
     nonisolated(nonsending) func run() async {
         hasBegun = true
-        connection.began(self)
-        let outcome = await connection.shard.plan.pipeline.run(route.handler.body, body, context)
+        caller.began(self)
+        let outcome = await route.pipeline.run(route.handler.body, body, context)
         finish(outcome)
         task = nil
-        connection.ended(self)
+        caller.ended(self)
     }
 
     private func finish(_ outcome: Result<[UInt8], any Error>) {
-        if let deadline { connection.shard.loop.cancel(deadline) }
+        if let deadline { context.loop.cancel(deadline) }
         deadline = nil
         if isOver { return }
         isOver = true
-        connection.answer(outcome, id: id, route, context)
+        caller.answer(outcome, id: id, route, context)
     }
 
     /// The handler took too long. It is cancelled, and whatever it still does has no answer.
@@ -49,11 +56,11 @@ final class Call: LoopTask, TimerTarget {
 
     func cancel() {
         isOver = true
-        if let deadline { connection.shard.loop.cancel(deadline) }
+        if let deadline { context.loop.cancel(deadline) }
         task?.cancel()
         context.cancel()
         guard !hasBegun else { return }
         hasBegun = true  // It never will.
-        connection.neverBegan(self)
+        caller.neverBegan(self)
     }
 }

@@ -6,19 +6,21 @@ public struct Player: Sendable, Hashable {
     public let id: Int64
     /// Who it was when this was made.
     public let uid: String?
-    let place: SessionPlace
+    /// Nil when the client is connected to another server.
+    let place: SessionPlace?
     let mailbox: Mailbox<AppMail>
 
     public static func == (a: Player, b: Player) -> Bool { a.id == b.id }
     public func hash(into hasher: inout Hasher) { hasher.combine(id) }
 
-    /// Runs `body` with the session, on its loop. False when the session has ended or its loop is far behind.
+    /// Runs `body` with the session, on its loop. False when the client is connected to another server, or the loop is
+    /// far behind. Nothing runs for a session that has ended.
     @discardableResult
     public func run(_ body: @escaping @Sendable (Session) -> Void) -> Bool {
-        mailbox.post(.run(place.link, body))
+        place.map { mailbox.post(.run($0.link, body)) } ?? false
     }
 
-    /// Tells the client to leave, and closes.
+    /// Tells the client to leave, and closes. False as for `run`.
     @discardableResult
-    public func kick() -> Bool { mailbox.post(.kick(place.link, .kicked)) }
+    public func kick() -> Bool { place.map { mailbox.post(.kick($0.link, .kicked)) } ?? false }
 }

@@ -8,35 +8,48 @@ public import OmniwayWire
 public final class Session {
     /// Counted from one, in the whole server.
     public let id: Int64
+    let home: Home
     /// Who this is, once `bind` has said so and no hook has refused it.
     public private(set) var uid: String?
     private var isBinding = false
-    /// What the application remembers of the session. In a cluster it goes along to other servers.
-    public var data: JSON.Object = [:]
+    /// What the application remembers of the session. In a cluster it goes along to other servers; what those change
+    /// goes back by `pushToFront`.
+    public var data: JSON.Object = [:] { didSet { encodedData = nil } }
+    private var encodedData: [UInt8]?
     /// What the client has said when it came; nil before.
     public internal(set) var handshake: Handshake?
     /// Why it has ended; nil until those are told who wanted to know.
     private(set) var endReason: CloseReason?
-    /// Where clients connect from.
-    let link: Link
-    let place: SessionPlace
     let shard: AppShard
     private var whenClosed: [@Sendable (Session, CloseReason) -> Void] = []
     private var expiry: TimerID?
+    /// In a cluster, what makes the user this session's.
+    private(set) var claim: UserClaim?
 
-    init(_ link: Link, _ shard: AppShard) {
-        id = shard.directory.newID()
-        (self.link, self.shard) = (link, shard)
-        place = SessionPlace(loop: shard.index, link: link.id, id: id)
+    /// Where the client is connected.
+    enum Home {
+        case here(Link)
+        /// To another server, which has forwarded a message: the session lives as long as that is handled.
+        case elsewhere(Frontend)
     }
 
-    /// False as soon as either side has ended it.
-    public var isOpen: Bool { link.state != .closed }
-    private var connection: AppConnection? { isOpen ? link.handler as? AppConnection : nil }
+    init(_ home: Home, _ shard: AppShard, uid: String? = nil) {
+        id = shard.directory.newID()
+        (self.home, self.shard, self.uid) = (home, shard, uid)
+    }
 
-    public var address: SocketAddress { link.traits.peer }
+    /// False as soon as either side has ended it. What became of a session at another server is not known here.
+    public var isOpen: Bool { if case .here(let link) = home { link.state != .closed } else { true } }
+    var link: Link? { if case .here(let link) = home { link } else { nil } }
+    private var connection: AppConnection? { isOpen ? link?.handler as? AppConnection : nil }
+    var place: SessionPlace? { link.map { SessionPlace(loop: shard.index, link: $0.id, id: id) } }
+
+    /// Where the client connects from; nil when it is connected to another server.
+    public var address: SocketAddress? { link?.traits.peer }
     /// What TLS knows of the client, where there is TLS.
-    public var tls: TLSInfo? { link.tls }
+    public var tls: TLSInfo? { link?.tls }
+    /// The id of the server to which the client is connected.
+    public var frontendID: String { if case .elsewhere(let frontend) = home { frontend.id } else { shard.app.id } }
     /// The same client, for other loops and tasks.
     public var player: Player { Player(id: id, uid: uid, place: place, mailbox: shard.mailbox) }
 
@@ -45,13 +58,23 @@ public final class Session {
     /// Sends a message that nobody has asked for. In one server it arrives before the answer to a message that is being
     /// handled. To a client that is not in yet it goes when it is. Throws when a packet cannot hold it.
     public func push<Value>(_ route: String, _ value: Value) throws {
-        try connection?.push(route, try shard.plan.serializer.body(of: value))
+        let body = try shard.plan.serializer.body(of: value)
+        switch home {
+        case .here: try connection?.push(route, body)
+        case .elsewhere(let frontend): try frontend.push(route, body, to: uid)
+        }
     }
 
     /// Tells the client to leave, and closes.
-    public func kick() { connection?.kick(.kicked) }
+    public func kick() {
+        switch home {
+        case .here: connection?.kick(.kicked)
+        case .elsewhere(let frontend): frontend.kick(uid)
+        }
+    }
 
-    public func close(_ reason: CloseReason = .done) { link.close(reason) }
+    /// Closes without a word. A session that is at another server is kicked.
+    public func close(_ reason: CloseReason = .done) { if let link { link.close(reason) } else { kick() } }
 
     // MARK: Who it is
 
@@ -64,10 +87,27 @@ public final class Session {
         isBinding = true
         defer { isBinding = false }
         for hook in shard.plan.bindHooks { try await hook(self, uid) }
+        switch home {
+        case .here: try await claim(uid)
+        case .elsewhere(let frontend): try await frontend.bind(uid)
+        }
         guard isOpen else { throw AppError(AppError.gone, "the session ended while it was bound") }
         self.uid = uid
-        if let older = shard.directory.bind(uid, at: place) { shard.server?.kick(older, .replaced) }
+        if let place, let older = shard.directory.bind(uid, at: place) { shard.server?.kick(older, .replaced) }
         for hook in shard.plan.boundHooks { try await hook(self, uid) }
+    }
+
+    private nonisolated(nonsending) func claim(_ uid: String) async throws {
+        guard let cluster = shard.cluster else { return }
+        let claim = try UserClaim(uid, cluster)
+        do {
+            try await claim.make()
+        } catch {
+            claim.cancel()
+            if shard.directory.find(uid) == nil { claim.end() }
+            throw error
+        }
+        self.claim = claim
     }
 
     /// Closes the session when the time is over: a token holds for so long. Called again, by a handler that has seen a
@@ -86,6 +126,19 @@ public final class Session {
         set { data[key] = newValue?.sessionValue }
     }
 
+    /// As it goes along with a message.
+    var dataBytes: [UInt8] {
+        if let encodedData { return encodedData }
+        let bytes = JSON.Writer(escaping: .go).bytes(of: .object(data.sortedByKeys))
+        encodedData = bytes
+        return bytes
+    }
+
+    /// Replaces what the server remembers where the client is connected. Nothing is to be done on that server itself.
+    public nonisolated(nonsending) func pushToFront() async throws {
+        if case .elsewhere(let frontend) = home { try await frontend.set(dataBytes, of: uid) }
+    }
+
     // MARK: The end
 
     /// Called when the session ends; at once when it has.
@@ -98,7 +151,8 @@ public final class Session {
         if let expiry { shard.loop.cancel(expiry) }
         for body in exchange(&whenClosed, with: []) { body(self, reason) }
         for body in shard.plan.closeHooks { body(self, reason) }
-        if let uid { shard.directory.unbind(uid, at: place) }
+        if let uid, let place, shard.directory.unbind(uid, at: place) { claim?.end() }
+        claim?.cancel()
     }
 }
 

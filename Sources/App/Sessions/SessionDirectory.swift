@@ -14,6 +14,8 @@ struct SessionPlace: Hashable, Sendable {
 /// name; never for a message of a session.
 final class SessionDirectory: Sendable {
     private let users = Lock<[String: SessionPlace]>([:])
+    /// By their numbers, where other servers ask for them.
+    private let numbers = Lock<[Int64: SessionPlace]>([:])
     private let lastID = Atomic<Int64>(0)
     private let open = Atomic<Int>(0)
 
@@ -36,10 +38,19 @@ final class SessionDirectory: Sendable {
         users.withLock { exchange(&$0[user], with: place) }
     }
 
-    /// Forgets a user, unless a newer session has the name.
-    func unbind(_ user: String, at place: SessionPlace) {
-        users.withLock { if $0[user] == place { $0[user] = nil } }
+    /// Forgets a user. False when a newer session has the name.
+    @discardableResult
+    func unbind(_ user: String, at place: SessionPlace) -> Bool {
+        users.withLock { users in
+            guard users[user] == place else { return false }
+            users[user] = nil
+            return true
+        }
     }
+
+    func publish(_ place: SessionPlace) { numbers.withLock { $0[place.id] = place } }
+    func withdraw(_ number: Int64) { numbers.withLock { $0[number] = nil } }
+    func find(number: Int64) -> SessionPlace? { numbers.withLock { $0[number] } }
 
     func find(_ user: String) -> SessionPlace? { users.withLock { $0[user] } }
 

@@ -51,7 +51,7 @@ import Testing
         #expect(await client.isOver)
     }
 
-    private static let handshake = try! PomeloPacket.bytes(
+    static let handshake = try! PomeloPacket.bytes(
         .handshake,
         Array(
             #"{"sys":{"platform":"go","libVersion":"ref","clientBuildNumber":"1","clientVersion":"1.0.0"},"#.utf8)

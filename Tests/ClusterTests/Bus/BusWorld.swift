@@ -1,3 +1,4 @@
+import ClusterSupport
 import OmniwayCluster
 import OmniwayTelemetry
 import OmniwayTesting

@@ -1,3 +1,4 @@
+import ClusterSupport
 import Glibc
 import OmniwayCluster
 import OmniwayTelemetry

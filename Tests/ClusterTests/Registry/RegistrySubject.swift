@@ -1,3 +1,4 @@
+import ClusterSupport
 import OmniwayCluster
 import OmniwayTesting
 import OmniwayTransport
