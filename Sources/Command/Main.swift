@@ -7,7 +7,7 @@ import OmniwayMain
 struct Main {
     static let command = Command(
         "omniway", summary: "Connects clients, servers, private networks and peers over long-lived links.",
-        subcommands: [Up.command, RunGateway.command, Repl.command, AskDocs.command, ShowVersion.command])
+        subcommands: [Up.command, RunGateway.command, Repl.command, AskDocs.command, ShowCluster.command, ShowVersion.command])
 
     nonisolated static func main() {
         do throws(UsageError) {
@@ -27,6 +27,7 @@ struct Main {
         case ["gateway"]: RunGateway.run(call)
         case ["repl"]: Repl.run(call)
         case ["docs"]: AskDocs.run(call)
+        case ["cluster", "status"]: ShowCluster.run(call)
         default: Up.run(call)
         }
     }

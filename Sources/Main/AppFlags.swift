@@ -25,15 +25,6 @@ struct AppFlags {
     static let cluster = Flag(
         "cluster", .boolean, default: false,
         help: "Join a cluster: know its other servers, pass clients' messages on to them, and serve theirs.")
-    static let etcd = Flag(
-        "etcd", .strings, default: [], placeholder: "url",
-        help: "The cluster's registry: http://host:2379 or https://. May be repeated.")
-    static let nats = Flag(
-        "nats", .strings, default: [], placeholder: "url",
-        help: "The cluster's bus: nats://host:4222, or tls://. May be repeated.")
-    static let prefix = Flag(
-        "prefix", .string, default: "pitaya/", placeholder: "text",
-        help: "What its keys in the registry begin with; clusters that share one have different ones.")
     static let compression = Flag(
         "compression", .choice, default: Switch.true,
         help: "Whether bodies are compressed where that makes them shorter.")
@@ -73,7 +64,7 @@ struct AppFlags {
 
     var all: [any AnyFlag] {
         [Self.tcp, Self.webSocket, Self.certificate, Self.certificateKey, type, Self.id, Self.frontend, heartbeat]
-            + [Self.cluster, Self.etcd, Self.nats, Self.prefix]
+            + [Self.cluster] + ClusterFlags.all
             + [Self.compression, serializer, Self.dictionary, Self.configuration, Self.loops, Self.admin] + LogFlags.all
     }
 }

@@ -18,8 +18,7 @@ struct AppLaunch {
         joinsCluster = call[AppFlags.cluster]
         if !joinsCluster {
             if call[AppFlags.frontend] == .false { throw AppLaunchError.backend }
-            for flag in [AppFlags.etcd, AppFlags.nats] where call.given(flag) { throw AppLaunchError.alone }
-            if call.given(AppFlags.prefix) { throw AppLaunchError.alone }
+            if ClusterFlags.isGiven(call) { throw AppLaunchError.alone }
         }
         var configuration = PitayaConfiguration()
         let path = call[AppFlags.configuration]
@@ -36,9 +35,7 @@ struct AppLaunch {
             if isOn != (settings.compression != .off) { settings.compression = isOn ? .on : .off }
         }
         if call.given(AppFlags.frontend) { settings.cluster.isFrontend = call[AppFlags.frontend] == .true }
-        if call.given(AppFlags.etcd) { settings.cluster.etcd.endpoints = call[AppFlags.etcd] }
-        if call.given(AppFlags.nats) { settings.cluster.nats = call[AppFlags.nats] }
-        if call.given(AppFlags.prefix) { settings.cluster.prefix = call[AppFlags.prefix] }
+        ClusterFlags.apply(call, to: &settings.cluster)
         var name = call[flags.serializer]
         if !call.given(flags.serializer), let chosen = try configuration.serializer() { name = chosen }
         guard let serializer = serializers.first(where: { $0.name == name }) else {

@@ -12,6 +12,7 @@ struct ClusterServers: Sendable {
         for type in byType.keys { byType[type]?.sort { $0.id < $1.id } }
     }
 
+    var types: [String] { byType.keys.sorted() }
     var all: [ClusterServer] { byID.values.sorted { ($0.type, $0.id) < ($1.type, $1.id) } }
     func ofType(_ type: String) -> [ClusterServer] { byType[type] ?? [] }
     func find(_ id: String) -> ClusterServer? { byID[id] }

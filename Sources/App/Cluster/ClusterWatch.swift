@@ -11,6 +11,7 @@ final class ClusterWatch: TimerTarget {
     private var mirror: RegistryMirror?
     private var servers: [RegistryBytes: ClusterServer] = [:]
     private(set) var events: Mailbox<RegistryLease.Event>
+    private var counted: Set<String> = []
     private var mustTell = false
     private var failures = 0
     private var isOver = false
@@ -71,7 +72,20 @@ final class ClusterWatch: TimerTarget {
         let known = ClusterServers(servers.values)
         for index in server.shards.indices { server.tell(index, .servers(known)) }
         member.know(known)
+        count(known)
     }
+
+    private func count(_ known: ClusterServers) {
+        for type in known.types where counted.count < Self.mostTypes { counted.insert(type) }
+        for type in counted {
+            loop.meters.gauge(
+                "pitaya_service_discovery_count_servers", "Servers of the cluster that are known, by type.",
+                labels: [("type", type), ("serverType", member.own.type)]
+            ).set(Int64(known.ofType(type).count))
+        }
+    }
+    /// Meters cannot be made for whatever somebody writes into the registry.
+    private static let mostTypes = 100
 
     // MARK: This server
 

@@ -22,10 +22,16 @@ extension ClusterPart {
             case "sys.bindsession": try bind(session, call, serving)
             case "sys.pushsession": try replaceData(of: session, call, serving)
             case "sys.kick": try kick(call, serving)
+            case ClusterStatus.route: serving.respond(status.json)
             default:
                 throw AppError(AppError.notFound, "route not found", metadata: ["route": call.msg.route])
             }
         } catch { serving.fail(AppError(error)) }
+    }
+
+    private var status: ClusterStatus.Report {
+        ClusterStatus.Report(
+            version: Version.current, sessions: shard.directory.count, users: shard.directory.userCount)
     }
 
     private func bind(_ session: Session?, _ call: IncomingCall, _ serving: Serving) throws {

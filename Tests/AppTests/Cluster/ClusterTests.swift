@@ -1,4 +1,5 @@
 import OmniwayCluster
+import OmniwayTelemetry
 import OmniwayTesting
 import OmniwayTransport
 import OmniwayWire
@@ -40,6 +41,16 @@ import Testing
         #expect(first.app.servers.map(\.id) == ["room-1"])
         #expect(diary.all.count == 2)
         #expect(diary.all.first?.contains("came") == true && diary.all.last?.contains("went") == true)
+    }
+
+    @Test func `a meter counts the servers of each type`() async throws {
+        let world = try await ClusterWorld()
+        for id in ["room-1", "room-2"] { _ = try await world.server("room", id) }
+        let frontend = try await world.server("connector", "conn-1")
+        let text = await world.world.first.snapshot().prometheusText
+        #expect(text.contains(#"servers{type="room",serverType="connector"} 2"#), "\(text)")
+        let app = frontend.app
+        try await world.run { _ = await app.stop() }
     }
 
     @Test func `servers of an ignored type are not seen`() async throws {

@@ -1,4 +1,5 @@
 import ClusterSupport
+import OmniwayTelemetry
 import OmniwayTesting
 import OmniwayTransport
 import OmniwayWire
@@ -63,6 +64,12 @@ import Testing
             let expected = step.expect.map { ($0.body ?? "").prefix(90) }
             #expect(got.map { $0.prefix(90) }.sorted() == expected.sorted(), "\(step.route) \(step.body)")
         }
+        let status = try await RunningServer.refusal(
+            "cluster status --etcd \(place.etcd.endpoints[0]) --nats \(place.nats.address)", product: "omniway")
+        let rows = status.map { $0.split(separator: " ").map(String.init) }
+        #expect(rows.count == 4 && rows[0].first == "type" && rows[3] == ["code", "0"], "\(status)")
+        #expect(rows[1].prefix(2) == ["connector", "conn-1"] && rows[1].suffix(3) == [Version.current, "1", "1"])
+        #expect(rows[2].prefix(2) == ["room", "room-1"] && rows[2].suffix(3) == [Version.current, "0", "0"])
         await client.send(TestClient.message(.request(id: 99, .text("room.room.kickuser")), #"{"content":"cu1"}"#))
         #expect(await client.ends())
         await room.program.stop()

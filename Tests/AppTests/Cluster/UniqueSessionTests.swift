@@ -47,7 +47,7 @@ import Testing
         let frontends = [
             try await world.server("connector", "conn-1"), try await world.server("connector", "conn-2"),
         ]
-        for round in 0..<10 {
+        for round in 0..<50 {
             var players: [TestClient] = []
             for index in 0..<4 { players.append(await frontends[index % 2].player()) }
             for player in players {
