@@ -5,7 +5,7 @@ final class BusCounters {
     let published, received, dropped, late, duplicates, connections, losses: Counter
     let slowConsumers, refusals: Counter
     let answered, noResponders, timedOut, failed: Counter
-    let subscriptions, requests, pending: Gauge
+    let open, subscriptions, requests, pending: Gauge
 
     init(_ meters: Meters) {
         func request(_ outcome: String) -> Counter {
@@ -13,14 +13,14 @@ final class BusCounters {
                 "omniway_bus_requests_total", "Requests over the bus that ended, by outcome.",
                 labels: [("outcome", outcome)])
         }
-        published = meters.counter("omniway_bus_published_total", "Messages given to the bus, requests and answers too.")
+        published = meters.counter("omniway_bus_published_total", "Messages given to the bus.")
         received = meters.counter("omniway_bus_received_total", "Messages that came from the bus.")
         dropped = meters.counter(
             "omniway_bus_dropped_total", "Messages dropped because too many waited for a subscription or a loop.")
         late = meters.counter(
             "omniway_bus_late_total", "Answers nobody waited for any more, and messages of cancelled subscriptions.")
         duplicates = meters.counter(
-            "omniway_bus_duplicates_total", "Requests that came twice while moving to another server, and once too often.")
+            "omniway_bus_duplicates_total", "Requests that came once more while moving to another server.")
         connections = meters.counter("omniway_bus_connections_total", "Connections to a server of the bus.")
         losses = meters.counter("omniway_bus_losses_total", "Connections to a server of the bus that were lost.")
         slowConsumers = meters.counter(
@@ -31,6 +31,7 @@ final class BusCounters {
         noResponders = request("no-responders")
         timedOut = request("timed-out")
         failed = request("failed")
+        open = meters.gauge("omniway_bus_open", "Ports that have their bus; below the number of loops it is degraded.")
         subscriptions = meters.gauge("omniway_bus_subscriptions", "Subscriptions of this process.")
         requests = meters.gauge("omniway_bus_requests", "Requests that wait for an answer.")
         pending = meters.gauge("omniway_bus_pending", "Messages that wait for subscriptions that are paused.")

@@ -54,7 +54,7 @@ public enum BusError: Error, Equatable, Sendable, CustomStringConvertible {
         case .noHeaders: "the server of the bus carries no headers; send without, or allow them in its configuration"
         case .full(let bytes): "\(bytes) bytes wait for the bus already; send less, or try again later"
         case .tooManyRequests(let limit): "\(limit) requests wait for answers already; try again later"
-        case .tooManySubscriptions(let limit): "there are \(limit) subscriptions already; cancel some, or raise the limit"
+        case .tooManySubscriptions(let limit): "\(limit) subscriptions are there already; cancel some, or raise it"
         case .configuration(let words): words
         case .cancelled: "the request was cancelled"
         case .closed: "the bus is closed"

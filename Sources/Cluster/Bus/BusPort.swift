@@ -20,7 +20,9 @@ public final class BusPort {
     /// What it may hold.
     public let limits: BusLimits
     /// How it stands with its bus.
-    public private(set) var state = BusState.connecting
+    public private(set) var state = BusState.connecting {
+        didSet { counters.open.add((state.isUsable ? 1 : 0) - (oldValue.isUsable ? 1 : 0)) }
+    }
     /// Called whenever `state` has changed.
     public var stateChanged: (BusState) -> Void = { _ in }
 

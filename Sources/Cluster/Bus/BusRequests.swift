@@ -1,6 +1,7 @@
 import OmniwayTransport
 
-/// What became of a request: the answer, or why there is none. Its bytes are gone when the call that brought it returns.
+/// What became of a request: the answer, or why there is none. Its bytes are gone when the call that brought it
+/// returns.
 public enum BusOutcome: ~Escapable {
     case success(BusMessage)
     case failure(BusError)

@@ -53,7 +53,9 @@ package struct NATSServerInfo: Equatable, Sendable {
             members.member("version", version)
             members.member("max_payload", maxPayload)
             members.member("headers", hasHeaders)
-            if requiresTLS { members.member("tls_required", true) } else if offersTLS {
+            if requiresTLS {
+                members.member("tls_required", true)
+            } else if offersTLS {
                 members.member("tls_available", true)
             }
             if requiresAuthentication { members.member("auth_required", true) }

@@ -152,7 +152,8 @@ struct FakeCluster {
 
     /// Servers stand on ports 1, 2 and so on; clients know the first `known` of them.
     init(
-        servers count: Int = 1, known: Int? = nil, clients: Int = 1, seed: UInt64 = 1, faults: SeededNetwork.Faults? = nil,
+        servers count: Int = 1, known: Int? = nil, clients: Int = 1, seed: UInt64 = 1,
+        faults: SeededNetwork.Faults? = nil,
         _ change: (inout NATSSettings) -> Void = { _ in }
     ) async throws {
         world = SimulatedWorld(loops: clients + 1, seed: seed)

@@ -15,6 +15,10 @@ import Testing
             try port.subscribe("gone") { _ in }.cancel()
         }
         #expect(await cluster.state() == .open)
+        func open() async -> Bool {
+            await cluster.world.first.snapshot().prometheusText.contains("omniway_bus_open 1")
+        }
+        #expect(await open())
         let before = await cluster.serve { $0.subjects }
         #expect(before.count == 3 && before.suffix(2) == ["a", "b"] && before[0].hasPrefix("_INBOX."))
 
@@ -24,6 +28,7 @@ import Testing
             return
         }
         #expect(words.contains("nats://fake:1") && words.contains("reset"))
+        #expect(await !open(), "health is degraded")
         try await cluster.with { port in
             _ = try port.subscribe("c") { _ in }
             #expect(throws: BusError.away(words)) { try port.publish("a", []) }
@@ -128,7 +133,9 @@ import Testing
         #expect(await cluster.serve { $0.commands[0] }.contains("\"user\":\"u\",\"pass\":\"p\""))
     }
 
-    @Test(arguments: ["PUB a 0\r\n\r\n", "MSG a 1\r\n", "HTTP/1.1 400 Bad Request\r\n", "INFO {\r\n", "MSG a 1 2000000\r\n"])
+    @Test(arguments: [
+        "PUB a 0\r\n\r\n", "MSG a 1\r\n", "HTTP/1.1 400 Bad Request\r\n", "INFO {\r\n", "MSG a 1 2000000\r\n",
+    ])
     func `a server that speaks nonsense loses its connection and nothing else`(_ nonsense: String) async throws {
         let cluster = try await FakeCluster()
         await cluster.with { _ in }
@@ -181,7 +188,9 @@ import Testing
         try await cluster.with { port in
             #expect(port.maxPayload == 20)
             #expect(throws: BusError.noHeaders) { try port.publish("s", [], headers: ["a": "b"]) }
-            #expect(throws: BusError.tooLarge(21, limit: 20)) { try port.publish("s", [UInt8](repeating: 0, count: 21)) }
+            #expect(throws: BusError.tooLarge(21, limit: 20)) {
+                try port.publish("s", [UInt8](repeating: 0, count: 21))
+            }
             try port.publish("s", [UInt8](repeating: 0, count: 20))
         }
         #expect(await cluster.serve { $0.published } == ["s"])
@@ -194,7 +203,9 @@ import Testing
         var code = ""
         for _ in 0..<1000 where code.isEmpty {
             code = await cluster.with { port in
-                do throws(BusError) { try port.publish("s", [UInt8](repeating: 0, count: 4096)) } catch { return error.code }
+                do throws(BusError) { try port.publish("s", [UInt8](repeating: 0, count: 4096)) } catch {
+                    return error.code
+                }
                 return ""
             }
         }
@@ -205,7 +216,9 @@ import Testing
         #expect(await cluster.serve { $0.published.last } == "end")
     }
 
-    @Test func `subscriptions beyond a full queue are renewed piece by piece, with what changes meanwhile`() async throws {
+    @Test func `subscriptions beyond a full queue are renewed piece by piece, with what changes meanwhile`()
+        async throws
+    {
         let cluster = try await FakeCluster { $0.mostQueued = 64 << 10 }
         let subscriptions = await cluster.world.first.own { _ in Kept() }
         let (bus, count) = (cluster.bus, 20_000)
@@ -235,6 +248,19 @@ import Testing
         #expect(subjects.count == count + 1 && Set(subjects).count == count + 1)
         #expect(subjects.contains("early") && subjects.contains("late"))
         #expect(await cluster.state() == .open)
+    }
+
+    @Test func `a loop that ends takes its port along, and fails what is under way`() async throws {
+        let (cluster, heard) = (try await FakeCluster(), Heard())
+        try await cluster.with { port in
+            port.stateChanged = { heard.add("\($0)") }
+            _ = try port.subscribe("slow") { _ in }
+        }
+        await cluster.request("slow", into: heard)
+        cluster.world.first.endSimulation()
+        #expect(heard.texts.contains("bus-lost") && heard.texts.last == "closed")
+        cluster.world.settle()
+        #expect(await cluster.serve { $0.connections.count } == 0)
     }
 
     @Test func `draining while the bus is away just closes`() async throws {

@@ -270,7 +270,8 @@ private struct NATSOperation {
         func certificate(of subject: NATSKey, by issuer: NATSKey, _ kind: String, _ rest: String = "") -> String {
             let head = Self.digits("{\"typ\":\"JWT\",\"alg\":\"ed25519-nkey\"}")
             let claims = """
-                {"jti":"x","iat":1700000000,"iss":"\(issuer.publicText)","name":"\(kind)","sub":"\(subject.publicText)",\
+                {"jti":"x","iat":1700000000,"iss":"\(issuer.publicText)","name":"\(kind)",\
+                "sub":"\(subject.publicText)",\
                 "nats":{\(rest)"type":"\(kind)","version":2}}
                 """
             let text = head + "." + Self.digits(claims)

@@ -134,7 +134,9 @@ private func raw<R>(_ text: String, _ body: (RawSpan) -> R) -> R { lending(Array
 
     @Test func `any bytes are read or refused`() {
         var random = SeededRandom(seed: 4)
-        let words = ["MSG ", "HMSG ", "PUB ", "a ", "1 ", "2 ", "\r\n", "\n", "-ERR ", "INFO ", "{", "x", "SUB ", "\u{0}"]
+        let words = [
+            "MSG ", "HMSG ", "PUB ", "a ", "1 ", "2 ", "\r\n", "\n", "-ERR ", "INFO ", "{", "x", "SUB ", "\u{0}",
+        ]
         for _ in 0..<20_000 {
             let count = Int(random.next() % 12)
             let text = (0..<count).map { _ in words[Int(random.next() % UInt64(words.count))] }.joined()
@@ -151,9 +153,11 @@ private func raw<R>(_ text: String, _ body: (RawSpan) -> R) -> R { lending(Array
         writer.subscribe("a.*", group: nil, sid: 1)
         writer.subscribe("a.>", group: "g", sid: 1 << 40)
         writer.unsubscribe(90)
-        raw("s") { subject in raw("r") { reply in
-            lending([1, 2]) { writer.publish(subject, reply: reply, headers: RawSpan(), payload: $0) }
-        } }
+        raw("s") { subject in
+            raw("r") { reply in
+                lending([1, 2]) { writer.publish(subject, reply: reply, headers: RawSpan(), payload: $0) }
+            }
+        }
         #expect(
             String(decoding: writer.bytes, as: UTF8.self)
                 == "CONNECT {}\r\nSUB a.* 1\r\nSUB a.> g 1099511627776\r\nUNSUB 90\r\nPUB s r 2\r\n\u{1}\u{2}\r\n")
