@@ -111,8 +111,12 @@ import Testing
         cluster.world.advance(by: .seconds(3))
         #expect(await cluster.state(0) == .open)
         await cluster.serve(1) { $0.isDown = false }
-        cluster.world.advance(by: .seconds(6))
+        // Told again, they try at once, and not a second time when their pauses are over.
+        await cluster.serve(0) { $0.tell { $0.isLeaving = true } }
+        let asked = await cluster.serve(0) { $0.greeted.count }
+        cluster.world.advance(by: .seconds(60))
         #expect(await cluster.serve(1) { $0.connections.count } == 2)
+        #expect(await cluster.serve(0) { $0.greeted.count } == asked)
         await cluster.serve(0) { $0.cutAll() }
         #expect(await cluster.state(0) == .open)
     }

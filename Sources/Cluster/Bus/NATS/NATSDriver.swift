@@ -76,7 +76,8 @@ final class NATSDriver: BusDriver {
     // MARK: Connecting
 
     private func connect() {
-        guard port != nil, coming == nil else { return }
+        // A pause before another try may end when there is nothing to try for any more.
+        guard port != nil, coming == nil, current?.info.isLeaving ?? true else { return }
         guard let server = pool.next(besides: current?.server) else { return }  // Nowhere to move to.
         let needsTLS = server.usesTLS || settings.tls != nil
         let connection = NATSConnection(to: server, tls: needsTLS ? tls[server.tlsHost] : nil, for: self)
