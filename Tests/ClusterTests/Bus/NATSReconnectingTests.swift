@@ -54,7 +54,7 @@ import Testing
         #expect(heard.texts.count == 2, "their deadlines tell nobody a second time")
     }
 
-    @Test func `a thousand ports of a server that restarts do not come back at once`() async throws {
+    @Test func `two hundred ports of a server that restarts do not come back at once`() async throws {
         let cluster = try await FakeCluster(clients: 200)
         for client in 0..<200 { await cluster.with(client) { _ in } }
         await cluster.serve { $0.cutAll() }
