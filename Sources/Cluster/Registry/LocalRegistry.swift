@@ -80,14 +80,14 @@ public final class LocalRegistry {
 
     /// All keys with a prefix, or one key, at one revision.
     public func list(_ keys: RegistryKeys, _ done: @escaping (Result<RegistryListing, RegistryError>) -> Void) {
-        list(keys, within: registry.deadline, done)
+        list(.list(keys, keysOnly: false), within: registry.deadline, done)
     }
 
     func list(
-        _ keys: RegistryKeys, within limit: Duration,
+        _ question: RegistryQuestion, within limit: Duration,
         _ done: @escaping (Result<RegistryListing, RegistryError>) -> Void
     ) {
-        ask(.list(keys, keysOnly: false), within: limit) { result in
+        ask(question, within: limit) { result in
             done(
                 result.flatMap {
                     guard case .listing(let listing) = $0 else { return .failure(.unexpected("it was read")) }

@@ -6,6 +6,8 @@ import Synchronization
 enum RegistryQuestion: Sendable {
     case transaction(RegistryTransaction)
     case list(RegistryKeys, keysOnly: Bool)
+    /// The same as the beginning of a watch.
+    case beginning(RegistryKeys)
     case compact(Int64)
     case lease(seconds: Int64, RegistryLease.AfterLoss, @Sendable (RegistryLease.Event) -> Void)
     case revoke(lease: UInt64)

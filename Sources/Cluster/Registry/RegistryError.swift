@@ -45,6 +45,7 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
         }
     }
 
+    static let late = RegistryError(.timedOut, "no answer in time; try again later")
     static let closed = RegistryError(.closed, "the registry was closed")
 }
 

@@ -22,6 +22,8 @@ final class RegistryHome {
     private var isClosed = false
     private(set) lazy var leases = LeaseTable(self)
     private var probe = Probe()
+    /// What was logged last about a watch.
+    private var complaint: RegistryError?
 
     /// How it is found out that the store is back.
     private struct Probe {
@@ -38,7 +40,7 @@ final class RegistryHome {
         self.mailbox = mailbox
         door = RegistryDoor(mailbox, limits)
         box.home = self
-        driver.heard = { [weak self] in self?.note($0) }
+        driver.heard = { [weak self] in self?.hears($0) }
     }
 
     /// Between the mailbox and the home, which holds it.
@@ -72,6 +74,11 @@ final class RegistryHome {
             case .transaction(let transaction): try transact(transaction, within: limit, answer)
             case .list(let keys, let keysOnly):
                 run(.list(keys, keysOnly: keysOnly), within: limit) { answer.give($0.map(\.reply)) }
+            case .beginning(let keys):
+                run(.list(keys, keysOnly: false), within: limit) { [self] result in
+                    if case .failure(let error) = result { hears(error) }
+                    answer.give(result.map(\.reply))
+                }
             case .compact(let revision): run(.compact(revision), within: limit) { answer.give($0.map(\.reply)) }
             case .lease(let seconds, let afterLoss, let changed):
                 try leases.grant(seconds, afterLoss, changed, within: limit) { answer.give($0.map { .lease($0) }) }
@@ -118,6 +125,14 @@ final class RegistryHome {
     }
 
     // MARK: Health
+
+    /// What a driver hears in between, of a watch for example: a refusal says nothing about the store.
+    private func hears(_ error: RegistryError?) {
+        note(error.flatMap { $0.isTrouble ? $0 : nil })
+        guard let error, !error.isTrouble, error != complaint else { return }
+        complaint = error
+        log.warning("registry watch refused", ["code": error.code.rawValue, "why": error.detail])
+    }
 
     private func note(_ trouble: RegistryError?) { if let trouble { worsen(trouble) } else { heal() } }
 
@@ -170,7 +185,7 @@ extension RegistryHome: TimerTarget {
         guard let call = calls[token] else { return }
         // A loop that ends lets all timers go early.
         let isOver = loop.now >= call.deadline
-        finish(token, .failure(isOver ? RegistryError(.timedOut, "no answer in time; try again later") : .closed))
+        finish(token, .failure(isOver ? .late : .closed))
     }
 }
 

@@ -50,7 +50,7 @@ public final class RegistryMirror {
         switch event {
         case .reset(let listing): reset(listing)
         case .changed(let changes):
-            for change in changes {
+            for change in changes where watch != nil {
                 let previous = table[change.key]
                 set(change.key, change.entry)
                 revision = change.revision
@@ -67,7 +67,7 @@ public final class RegistryMirror {
         revision = listing.revision
         let gone = before.keys.filter { table[$0] == nil }
         let keys = (gone + listing.entries.map(\.key)).sorted()
-        for key in keys where before[key] != table[key] { tell(key, before[key]) }
+        for key in keys where watch != nil && before[key] != table[key] { tell(key, before[key]) }
         for then in exchange(&waiting, with: []) { then() }
     }
 

@@ -70,7 +70,7 @@ public final class RegistryWatch {
 
     /// The beginning, and again when changes are missing.
     private func list() {
-        local?.list(keys, within: max(door.limits.deadline, Self.patience)) { [weak self] result in
+        local?.list(.beginning(keys), within: max(door.limits.deadline, Self.patience)) { [weak self] result in
             guard let self, handler != nil else { return }
             switch result {
             case .success(let listing):

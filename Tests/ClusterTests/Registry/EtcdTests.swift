@@ -244,6 +244,7 @@ import Testing
         #expect(await code { () throws(RegistryError) in try await registry.put("other", "1") } == .refused)
         #expect(registry.health == .good)
 
+        let forbidden = await WatchedEvents(registry, on: loop, .prefix("other/"), from: 1)
         known.password = Secret("wrong")
         let stranger = try await open(known, on: loop)
         #expect(await code { () throws(RegistryError) in _ = try await stranger.get("app/a") } == .refused)
@@ -256,6 +257,7 @@ import Testing
         await heals(registry)
         try await registry.put("app/a", "2")
         #expect(await watch.changes(1).map(\.short) == ["app/a=2"])
+        #expect(await forbidden.told == 0)
         for registry in [registry, stranger, nobody] { await registry.close() }
         await loop.shutdown()
         await server.stop()

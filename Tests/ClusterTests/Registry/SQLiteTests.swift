@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import OmniwayCluster
 import OmniwayTesting
@@ -84,6 +85,29 @@ import Testing
         await mirror.run { _, mirror in mirror.end() }
         await registry.close()
         await place.loop.shutdown()
+    }
+
+    @Test func `many may make the same file at once, and it is its owner's alone`() async throws {
+        let place = try Place()
+        let (file, loop) = (place.file, place.loop)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<12 {
+                group.addTask {
+                    let registry = try await Registry.open(.sqlite(file), on: loop)
+                    try await registry.put("n/\(number)", "")
+                    await registry.close()
+                }
+            }
+            try await group.waitForAll()
+        }
+        let registry = try await place.open()
+        #expect(try await registry.list("n/").entries.count == 12)
+        for name in ["", "-wal", "-shm"] {
+            let attributes = try FileManager.default.attributesOfItem(atPath: file + name)
+            #expect(attributes[.posixPermissions] as? Int == 0o600, "\(name)")
+        }
+        await registry.close()
+        await loop.shutdown()
     }
 
     @Test func `what was written is there after all have gone, but for what was leased`() async throws {

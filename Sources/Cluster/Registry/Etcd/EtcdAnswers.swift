@@ -30,7 +30,7 @@ enum EtcdAnswers {
             succeeded: answer.flag("succeeded"), revision: revision(answer), results: results)
     }
 
-    static func revision(_ answer: JSON) -> Int64 { answer["header"]?.number("revision") ?? 0 }
+    static func revision(_ answer: JSON) -> Int64 { answer["header"]?.revision("revision") ?? 0 }
 
     static func entries(_ range: JSON) throws(RegistryError) -> [RegistryEntry] {
         var entries: [RegistryEntry] = []
@@ -58,8 +58,8 @@ enum EtcdAnswers {
             throw .unexpected("a key was given in base 64")
         }
         return RegistryEntry(
-            key: RegistryBytes(key), value: RegistryBytes(value), created: pair.number("create_revision"),
-            modified: pair.number("mod_revision"), version: pair.number("version"), lease: pair.number("lease"))
+            key: RegistryBytes(key), value: RegistryBytes(value), created: pair.revision("create_revision"),
+            modified: pair.revision("mod_revision"), version: pair.number("version"), lease: pair.number("lease"))
     }
 
     /// What etcd says against a request, in the body of an answer or within a stream.
@@ -124,6 +124,8 @@ extension JSON {
         case nil, .null, .bool, .array, .object: 0
         }
     }
+    /// A number that one may be added to, whatever a server says.
+    func revision(_ key: String) -> Int64 { min(max(0, number(key)), 1 << 62) }
     func text(_ key: String) -> String { if case .string(let text) = self[key] { text } else { "" } }
     func flag(_ key: String) -> Bool { self[key] == .bool(true) }
     func elements(_ key: String) -> [JSON] { if case .array(let elements) = self[key] { elements } else { [] } }

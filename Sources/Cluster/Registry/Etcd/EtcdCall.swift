@@ -35,6 +35,7 @@ final class EtcdCall {
     private func send() {
         driver.withToken(before: deadline) { [self] result in
             guard let member else { return }
+            if driver.loop.now >= deadline { return done(.failure(.late)) }  // A write must not be done after all.
             switch result {
             case .failure(let error): done(.failure(error))
             case .success(let token):

@@ -43,7 +43,9 @@ final class EtcdDriver: RegistryDriver {
             EtcdList(keys, keysOnly: keysOnly, of: self, before: deadline) { answer($0.map { .listing($0) }) }.begin()
         case .grant(let seconds):
             ask(.grant(seconds: seconds), before: deadline, answer) { json throws(RegistryError) in
-                .lease(id: json.number("ID"), seconds: json.number("TTL"))
+                let (id, seconds) = (json.number("ID"), json.number("TTL"))
+                if id == 0 || seconds <= 0 { throw .unexpected("a lease was granted") }
+                return .lease(id: id, seconds: seconds)
             }
         case .keepAlive(let id):
             ask(.keepAlive(id), before: deadline, answer) { json throws(RegistryError) in

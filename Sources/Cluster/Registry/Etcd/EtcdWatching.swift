@@ -75,7 +75,7 @@ final class EtcdWatching {
         if hasEnded { return }
         if let member { driver.hasFailed(member) }
         member = nil
-        driver.heard?(error.isTrouble ? error : nil)
+        driver.heard?(error)
         let pause = Self.again.pause(after: failures, chance: driver.loop.random.next())
         driver.loop.after(pause, self, token: Token.again)
         failures += 1

@@ -11,6 +11,8 @@ public final class MemoryStore {
     private let loop: Loop
     private var keyspace: Keyspace
     private var drivers: [MemoryDriver] = []
+    /// No lease ends before this; there may be none that ends so early.
+    private var earliest: Moment?
     private var timer: TimerID?
     private static let mostLeases = 1 << 20
 
@@ -32,7 +34,6 @@ public final class MemoryStore {
         let before = keyspace.revision
         let answer = try answer(request)
         if keyspace.revision != before { for driver in drivers { driver.pump() } }
-        setTimer()
         return answer
     }
 
@@ -50,6 +51,8 @@ public final class MemoryStore {
             }
             let id = Int64(loop.random.next() >> 1) | 1
             keyspace.grant(id, seconds: seconds, from: loop.now)
+            let ends = loop.now + .seconds(seconds)
+            if ends < earliest ?? Moment(nanoseconds: .max) { setTimer(ends) }
             return .lease(id: id, seconds: seconds)
         case .keepAlive(let id):
             guard let seconds = keyspace.extend(id, from: loop.now) else { throw .noLease(id) }
@@ -66,24 +69,24 @@ public final class MemoryStore {
     // MARK: The end of leases
 
     private func expire() {
+        guard let earliest, earliest <= loop.now else { return }
         let before = keyspace.revision
         for id in keyspace.due(loop.now) {
             do throws(RegistryError) {
                 _ = try keyspace.end(id)
             } catch { preconditionFailure("a lease in memory cannot end: \(error)") }
         }
+        setTimer(keyspace.nextEnd)
         if keyspace.revision != before { for driver in drivers { driver.pump() } }
     }
 
-    private func setTimer() {
+    private func setTimer(_ ends: Moment?) {
         if let timer { loop.cancel(timer) }
-        timer = keyspace.nextEnd.map { loop.after($0 - loop.now, self) }
+        earliest = ends
+        timer = ends.map { loop.after($0 - loop.now, self) }
     }
 }
 
 extension MemoryStore: TimerTarget {
-    public func timerFired(_ token: UInt64, on loop: Loop) {
-        expire()
-        setTimer()
-    }
+    public func timerFired(_ token: UInt64, on loop: Loop) { expire() }
 }

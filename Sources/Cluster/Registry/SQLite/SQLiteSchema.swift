@@ -27,7 +27,7 @@ enum SQLiteSchema {
 
     /// Makes the tables of a new file, and brings an older one to today's version. A newer one is refused.
     static func prepare(_ connection: SQLiteConnection, _ path: String) throws(RegistryError) {
-        try connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON")
+        try connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
         if try version(connection, path) == steps.count { return }
         try connection.execute("BEGIN IMMEDIATE")
         do throws(RegistryError) {

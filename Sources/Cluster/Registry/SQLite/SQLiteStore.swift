@@ -1,3 +1,4 @@
+import Glibc
 import OmniwayTransport
 
 /// A registry's file, as the thread that has it open sees it. Every call may block.
@@ -13,12 +14,19 @@ final class SQLiteStore {
     private static let patience: Int32 = 2000
 
     init(_ path: String, history limit: RegistryHistory) throws(RegistryError) {
+        Self.create(path)
         connection = try SQLiteConnection(path)
         connection.wait(milliseconds: Self.patience)
         self.limit = limit
         try SQLiteSchema.prepare(connection, path)
         tables = SQLiteEntries(connection: connection)
         try alone { () throws(RegistryError) in try begin() }
+    }
+
+    /// A new file is its owner's alone: SQLite would let everybody read it. What is beside it gets the same mode.
+    private static func create(_ path: String) {
+        let descriptor = unsafe Glibc.open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)  // The call keeps no pointer.
+        if descriptor >= 0 { close(descriptor) }  // Otherwise SQLite says what is wrong.
     }
 
     /// What was promised before the machine was started again is promised once more: nobody could renew it.
