@@ -14,6 +14,7 @@ public final class LocalRegistry {
         case answer(UInt64, Result<RegistryReply, RegistryError>)
         /// Something waits for a watch.
         case news(UInt64)
+        case lease(UInt64, RegistryLease.Event)
     }
 
     public let registry: Registry
@@ -21,13 +22,15 @@ public final class LocalRegistry {
     private var mailbox: Mailbox<Mail>?
     private var waiting: [UInt64: (Result<RegistryReply, RegistryError>) -> Void] = [:]
     private var watches: [UInt64: RegistryWatch] = [:]
+    private var leases: [UInt64: (RegistryLease.Event) -> Void] = [:]
     private var last: UInt64 = 0
 
     init(_ registry: Registry, on loop: Loop) {
         (self.registry, self.loop) = (registry, loop)
-        // Room for all that may come: an answer for each call, and one notice for each watch.
+        // Room for all that may come: an answer for each call, a notice for each watch, what happens to a lease.
         let limits = registry.door.limits
-        mailbox = loop.mailbox(of: Mail.self, limit: 2 * (limits.calls + limits.watches)) { [weak self] in
+        let room = 2 * (limits.calls + limits.watches) + 8 * limits.leases
+        mailbox = loop.mailbox(of: Mail.self, limit: room) { [weak self] in
             self?.receive($0)
         }
     }
@@ -41,6 +44,9 @@ public final class LocalRegistry {
         switch mail {
         case .answer(let number, let result): waiting.removeValue(forKey: number)?(result)
         case .news(let number): watches[number]?.takeNews()
+        case .lease(let number, let event):
+            let handler = event == .ended ? leases.removeValue(forKey: number) : leases[number]
+            handler?(event)
         }
     }
 
@@ -107,6 +113,28 @@ public final class LocalRegistry {
     /// Deletes a key; the answer is whether there was one.
     public func delete(_ key: RegistryBytes, _ done: @escaping (Result<Bool, RegistryError>) -> Void = { _ in }) {
         transact(RegistryTransaction(then: [.delete(key)])) { done($0.map { $0.results.first?.deleted == 1 }) }
+    }
+
+    /// A lease that stays alive by itself; see `Registry.lease`. What happens to it is told on this loop.
+    public func lease(
+        ttl: Duration, afterLoss: RegistryLease.AfterLoss = .restores,
+        changed: @escaping (RegistryLease.Event) -> Void = { _ in },
+        _ done: @escaping (Result<RegistryLease, RegistryError>) -> Void
+    ) {
+        last += 1
+        let (number, mailbox) = (last, mailbox)
+        leases[number] = changed
+        let question = RegistryQuestion.lease(seconds: ttl.wholeSeconds, afterLoss) {
+            mailbox?.post(.lease(number, $0))
+        }
+        ask(question) { [weak self] result in
+            switch result {
+            case .success(.lease(let lease)): return done(.success(lease))
+            case .success: done(.failure(.unexpected("a lease was granted")))
+            case .failure(let error): done(.failure(error))
+            }
+            self?.leases[number] = nil
+        }
     }
 
     // MARK: Watches

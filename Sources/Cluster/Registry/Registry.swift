@@ -176,7 +176,7 @@ public struct Registry: Sendable {
 
 extension Duration {
     /// Leases have whole seconds, at least one.
-    fileprivate var wholeSeconds: Int64 {
+    var wholeSeconds: Int64 {
         let (seconds, rest) = components
         return max(1, rest > 0 ? seconds + 1 : seconds)
     }

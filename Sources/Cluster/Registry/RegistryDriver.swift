@@ -53,6 +53,15 @@ enum DriverRequest: Sendable {
     case revoke(lease: Int64)
     /// Forgets the changes up to this revision.
     case compact(Int64)
+
+    /// It may have changed what is in the store.
+    var mayWrite: Bool {
+        switch self {
+        case .transaction(let transaction): !transaction.onlyReads
+        case .list, .grant, .keepAlive: false
+        case .revoke, .compact: true
+        }
+    }
 }
 
 enum DriverAnswer: Sendable {

@@ -114,13 +114,17 @@ final class RegistryHome {
         let number = nextCall
         let deadline = loop.now + limit
         calls[number] = Call(deadline: deadline, timer: loop.after(limit, self, token: number), done: done)
-        driver.perform(request, before: deadline) { [weak self] in self?.finish(number, $0) }
+        let mayWrite = request.mayWrite
+        driver.perform(request, before: deadline) { [weak self] in self?.finish(number, $0, mayWrite: mayWrite) }
     }
 
-    private func finish(_ number: UInt64, _ result: Result<DriverAnswer, RegistryError>) {
+    private func finish(_ number: UInt64, _ result: Result<DriverAnswer, RegistryError>, mayWrite: Bool) {
         guard let call = calls.removeValue(forKey: number) else { return }  // Too late, or the registry was closed.
         loop.cancel(call.timer)
-        if case .failure(let error) = result { note(error.isTrouble ? error : nil) } else { note(nil) }
+        switch result {
+        case .failure(let error): note(error.isTrouble ? error : nil)
+        case .success: if mayWrite || !door.health.isFull { note(nil) }  // A full store can still be read.
+        }
         call.done(result)
     }
 
@@ -185,8 +189,12 @@ extension RegistryHome: TimerTarget {
         guard let call = calls[token] else { return }
         // A loop that ends lets all timers go early.
         let isOver = loop.now >= call.deadline
-        finish(token, .failure(isOver ? .late : .closed))
+        finish(token, .failure(isOver ? .late : .closed), mayWrite: false)
     }
+}
+
+extension RegistryHealth {
+    fileprivate var isFull: Bool { if case .degraded(let error) = self { error.code == .full } else { false } }
 }
 
 extension DriverAnswer {

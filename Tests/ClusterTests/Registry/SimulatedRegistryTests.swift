@@ -13,6 +13,19 @@ import Testing
         var results: [String] = []
         init(_ registry: Registry, on loop: Loop) { local = registry.on(loop) }
 
+        func takeLease() {
+            local.lease(ttl: .seconds(5)) { [weak self] event in
+                switch event {
+                case .lost: self?.results.append("lost")
+                case .regained: self?.results.append("regained")
+                case .restored: self?.results.append("restored")
+                case .ended: self?.results.append("ended")
+                }
+            } _: { [weak self] result in
+                self?.lease = try? result.get()
+            }
+        }
+
         func put(_ key: RegistryBytes, _ value: RegistryBytes, leased: Bool = false) {
             local.put(key, value, lease: leased ? lease : nil) { [weak self] result in
                 switch result {
@@ -166,6 +179,24 @@ import Testing
         await world.nodes[1].run { _, node in node.put("a", "3") }
         world.world.settle()
         #expect(await world.nodes[1].run { _, node in node.results.last } == "unavailable")
+    }
+
+    @Test func `a lease may be taken and followed on a loop`() async throws {
+        let world = try await World()
+        let node = world.nodes[1]
+        await node.run { _, node in node.takeLease() }
+        world.world.settle()
+        await node.run { _, node in node.put("k", "v", leased: true) }
+        world.registries[1].simulateOutage(true)
+        world.world.advance(by: .seconds(6))
+        #expect(try await world.keys(0).isEmpty)
+        world.registries[1].simulateOutage(false)
+        world.world.advance(by: .seconds(6))
+        #expect(try await world.keys(0) == ["k"])
+        await node.run { _, node in node.lease = nil }
+        world.world.settle()
+        #expect(try await world.keys(0).isEmpty)
+        #expect(await node.run { _, node in node.results } == ["ok", "lost", "restored", "ended"])
     }
 
     @Test func `more calls than may be under way are refused at once`() async throws {

@@ -73,7 +73,7 @@ final class EtcdWatching {
         stopWaiting()
         call = nil
         if hasEnded { return }
-        if let member { driver.hasFailed(member) }
+        if let member, error.isTrouble { driver.hasFailed(member) }
         member = nil
         driver.heard?(error)
         let pause = Self.again.pause(after: failures, chance: driver.loop.random.next())
@@ -112,7 +112,9 @@ final class EtcdWatching {
     }
 
     private func refused(_ failure: EtcdFailure) {
-        if failure.wantsToken || failure.message.contains("permission denied") { driver.forgetToken(token) }
+        // etcd 3.4 says no more than that of a token that it has forgotten.
+        let mayBeToken = failures == 0 && failure.message.contains("permission denied")
+        if failure.wantsToken || mayBeToken { driver.forgetToken(token) }
         let call = call
         retry(failure.error)
         call?.cancel()

@@ -113,14 +113,3 @@ extension SQLiteDriver: TimerTarget {
         look()
     }
 }
-
-extension DriverRequest {
-    /// Watches of this process need not wait for the next look.
-    fileprivate var mayWrite: Bool {
-        switch self {
-        case .transaction(let transaction): !transaction.onlyReads
-        case .list, .grant, .keepAlive: false
-        case .revoke, .compact: true
-        }
-    }
-}
