@@ -13,7 +13,10 @@ enum EtcdAnswers {
         } catch { throw RegistryError(.damaged, "what answers is no etcd with a JSON API: \(error)") }
     }
 
-    static func outcome(_ answer: JSON) throws(RegistryError) -> RegistryOutcome {
+    /// One result for each operation of the branch that was done, or it is no answer to this transaction.
+    static func outcome(
+        _ answer: JSON, of transaction: DriverTransaction
+    ) throws(RegistryError) -> RegistryOutcome {
         var results: [RegistryResult] = []
         for response in answer.elements("responses") {
             if let range = response["response_range"] {
@@ -26,11 +29,19 @@ enum EtcdAnswers {
                 throw .unexpected("it did an operation")
             }
         }
-        return RegistryOutcome(
-            succeeded: answer.flag("succeeded"), revision: revision(answer), results: results)
+        let succeeded = answer.flag("succeeded")
+        guard results.count == (succeeded ? transaction.then : transaction.otherwise).count else {
+            throw .unexpected("it did a transaction")
+        }
+        return RegistryOutcome(succeeded: succeeded, revision: try revision(answer), results: results)
     }
 
-    static func revision(_ answer: JSON) -> Int64 { answer["header"]?.revision("revision") ?? 0 }
+    static func revision(_ answer: JSON) throws(RegistryError) -> Int64 {
+        guard let revision = answer["header"]?.revision("revision"), revision > 0 else {
+            throw .unexpected("it has a revision")
+        }
+        return revision
+    }
 
     static func entries(_ range: JSON) throws(RegistryError) -> [RegistryEntry] {
         var entries: [RegistryEntry] = []

@@ -37,7 +37,7 @@ final class EtcdDriver: RegistryDriver {
         switch request {
         case .transaction(let transaction):
             askKeys(.transaction(transaction), before: deadline, answer) { json throws(RegistryError) in
-                .outcome(try EtcdAnswers.outcome(json))
+                .outcome(try EtcdAnswers.outcome(json, of: transaction))
             }
         case .list(let keys, let keysOnly):
             EtcdList(keys, keysOnly: keysOnly, of: self, before: deadline) { answer($0.map { .listing($0) }) }.begin()
@@ -107,7 +107,9 @@ final class EtcdDriver: RegistryDriver {
 
     /// A cluster that was set up anew, or restored from a backup, has another past: watches start over.
     private func note(_ json: JSON, _ seenBefore: Int64) {
-        let (revision, cluster) = (EtcdAnswers.revision(json), json["header"]?.text("cluster_id") ?? "")
+        // Who reads the answer says what is wrong with it.
+        guard let revision = try? EtcdAnswers.revision(json) else { return }
+        let cluster = json["header"]?.text("cluster_id") ?? ""
         let isAnother = !self.cluster.isEmpty && cluster != self.cluster
         self.cluster = cluster
         if isAnother || revision < seenBefore {

@@ -31,7 +31,7 @@ final class EtcdList {
     private func take(_ result: Result<JSON, RegistryError>) {
         do throws(RegistryError) {
             let json = try result.get()
-            if revision == 0 { revision = EtcdAnswers.revision(json) }
+            if revision == 0 { revision = try EtcdAnswers.revision(json) }
             entries += try EtcdAnswers.entries(json)
             if json.flag("more"), !entries.isEmpty { return begin() }
             done(.success(RegistryListing(entries: entries, revision: revision)))
