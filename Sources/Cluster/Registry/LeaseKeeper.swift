@@ -32,7 +32,7 @@ final class LeaseKeeper {
     private var timers: [UInt64: TimerID] = [:]
     private var failures = 0
     /// What is still to be put again, and which keys are somebody else's already.
-    private var unrestored: (keys: [RegistryBytes], taken: [RegistryBytes]) = ([], [])
+    private var unrestored: (keys: ArraySlice<RegistryBytes>, taken: [RegistryBytes]) = ([], [])
     private var lastError = RegistryError(.timedOut, "the lease was not renewed in time")
 
     init(
@@ -136,6 +136,7 @@ final class LeaseKeeper {
             switch result {
             case .success(.lease(let id, let granted)):
                 self.id = id
+                if let timer = timers[Token.restore] { loop.cancel(timer) }  // That was for the lease before.
                 heard(granted, asked: asked)
                 restore(keys.keys.sorted()[...], taken: [])
             case .success, .failure: retry(Token.replace)
@@ -166,11 +167,14 @@ final class LeaseKeeper {
         home.run(.transaction(transaction), within: home.limits.deadline) { [self] result in
             guard case .replacing = phase, attempt == id else { return }
             switch result {
-            case .success(.outcome(let outcome)) where outcome.succeeded: restore(rest, taken: taken)
+            case .success(.outcome(let outcome)) where outcome.succeeded:
+                // Not all in one turn.
+                unrestored = (rest, taken)
+                set(Token.restore, after: .zero)
             case .success(.outcome(let outcome)): restore(batch, rest, taken, given: outcome.results.flatMap(\.entries))
             case .failure(let error) where error.code == .leaseLost: replace()
             case .success, .failure:
-                unrestored = (batch + rest, taken)
+                unrestored = ((batch + rest)[...], taken)
                 retry(Token.restore)
             }
         }
@@ -199,7 +203,7 @@ extension LeaseKeeper: TimerTarget {
         switch token {
         case Token.renew: renew()
         case Token.expire: expire()
-        case Token.restore: restore(unrestored.keys[...], taken: unrestored.taken)
+        case Token.restore: if case .replacing = phase { restore(unrestored.keys, taken: unrestored.taken) }
         default: replace()
         }
     }
