@@ -55,7 +55,10 @@ public final class RegistryWatch {
     func takeNews() {
         guard let feed else { return }
         let (changes, isLost) = feed.take()
-        if !changes.isEmpty { handler?(.changed(changes)) }
+        if !changes.isEmpty {
+            failures = 0  // Not before: what is lost again at once must not be read in a hurry.
+            handler?(.changed(changes))
+        }
         if isLost, self.feed === feed {
             drop()
             tryAgain()
@@ -74,7 +77,6 @@ public final class RegistryWatch {
             guard let self, handler != nil else { return }
             switch result {
             case .success(let listing):
-                failures = 0
                 // From the next revision on, before the handler may cancel.
                 follow(from: listing.revision + 1)
                 handler?(.reset(listing))

@@ -254,6 +254,56 @@ import Testing
         #expect(await follower.run { _, follower in follower.copy } == values)
     }
 
+    /// Watches of one loop, and what they have told, shortly.
+    final class Listener {
+        private let local: LocalRegistry
+        private(set) var watches: [RegistryWatch] = []
+        private(set) var told: [String] = []
+        init(_ registry: Registry, on loop: Loop) { local = registry.on(loop) }
+
+        func listen(_ name: String) {
+            watches.append(
+                local.watch(.prefix("")) { [weak self] event in
+                    switch event {
+                    case .reset(let listing): self?.told.append("\(name) reset \(listing.entries.count)")
+                    case .changed(let changes): self?.told.append("\(name) changed \(changes.count)")
+                    }
+                })
+        }
+    }
+
+    @Test func `a loop that is too slow for its watch is told to start over`() async throws {
+        let world = try await World(limits: RegistryLimits(waitingChanges: 8))
+        let registry = world.registries[1]
+        let listener = await world.world.loops[1].own { Listener(registry, on: $0) }
+        await listener.run { _, listener in listener.listen("a") }
+        world.world.settle()
+        // All in one turn of the registry's loop, so the other has no chance to take them.
+        await world.nodes[0].run { _, node in for number in 0..<30 { node.put("\(number)", "") } }
+        world.world.settle()
+        world.world.advance(by: .seconds(1))
+        await world.nodes[0].run { _, node in node.put("last", "") }
+        world.world.settle()
+        #expect(await listener.run { _, listener in listener.told } == ["a reset 0", "a reset 30", "a changed 1"])
+    }
+
+    @Test func `a watch too many begins when another one ends`() async throws {
+        let world = try await World(limits: RegistryLimits(watches: 1))
+        let registry = world.registries[1]
+        let listener = await world.world.loops[1].own { Listener(registry, on: $0) }
+        await listener.run { _, listener in for name in ["a", "b"] { listener.listen(name) } }
+        world.world.advance(by: .seconds(1))
+        await world.nodes[0].run { _, node in node.put("1", "") }
+        world.world.settle()
+        await listener.run { _, listener in listener.watches[0].cancel() }
+        world.world.advance(by: .seconds(10))
+        await world.nodes[0].run { _, node in node.put("2", "") }
+        world.world.advance(by: .seconds(10))
+        let told = await listener.run { _, listener in listener.told }
+        #expect(told.filter { $0.hasPrefix("a") } == ["a reset 0", "a changed 1"])
+        #expect(told.last == "b changed 1")
+    }
+
     @Test func `a full mirror says that it is not complete`() async throws {
         let world = try await World()
         let registry = world.registries[0]

@@ -25,7 +25,9 @@ final class EtcdList {
     func begin() {
         let next = entries.last.map { $0.key + RegistryBytes([0]) }
         let request = EtcdRequest.page(of: keys, from: next, limit: page, keysOnly: keysOnly, revision: revision)
-        driver.askKeys(request, before: deadline) { [self] in take($0) }
+        // A long list may take its time; one page of it may not.
+        let pageDeadline = min(deadline, driver.loop.now + driver.limits.deadline)
+        driver.askKeys(request, before: pageDeadline) { [self] in take($0) }
     }
 
     private func take(_ result: Result<JSON, RegistryError>) {
