@@ -181,7 +181,7 @@ import Testing
         #expect(await failure([.deleteAll(prefix: "a"), .put("a", "1")]) == .invalid)
         #expect(try await registry.list("").entries.isEmpty)
         let most = RegistryBytes([UInt8](repeating: 7, count: RegistryLimits.requestBytes - 1000))
-        try await registry.put("a", most)
+        try await registry.within(.seconds(30)).put("a", most)
         #expect(try await registry.get("a")?.value == most)
         #expect(await failure((0..<128).map { .put("b/\($0)", "") }) == nil)
         #expect(registry.health == .good)
