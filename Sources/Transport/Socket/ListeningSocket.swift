@@ -10,6 +10,9 @@ public struct SocketOptions: Sendable, Equatable {
     /// Most time that sent bytes may stay unacknowledged before the kernel gives the peer up; zero leaves it to the
     /// kernel.
     public var userTimeout = Duration.zero
+    /// Most bytes that the kernel takes before it has sent them, so that what is written next is decided late; zero
+    /// leaves it to the kernel.
+    public var mostUnsent = 0
     /// Connections that the kernel holds for a listener that has not accepted them yet.
     public var backlog: Int32 = 4096
     public init() {}
@@ -25,6 +28,7 @@ public struct SocketOptions: Sendable, Equatable {
         }
         let milliseconds = userTimeout.nanoseconds / 1_000_000
         if milliseconds > 0 { set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, Int32(clamping: milliseconds)) }
+        if mostUnsent > 0 { set(descriptor, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, Int32(clamping: mostUnsent)) }
     }
 }
 
