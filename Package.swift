@@ -56,6 +56,7 @@ let package = Package(
             ["CSQLite", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Gateway", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
         library("App", ["OmniwayCluster", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
+        library("Tunnel", ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Admin", ["CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         .target(
             name: "Omniway",
@@ -105,6 +106,7 @@ let package = Package(
         .executableTarget(
             name: "RegistryWriter", dependencies: ["OmniwayCluster", "OmniwayTransport"],
             path: "Tests/RegistryWriter", swiftSettings: strict),
+        tests("Tunnel", ["OmniwayTunnel", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
         tests("Document", []),
         .testTarget(
             name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),

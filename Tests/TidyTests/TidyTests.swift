@@ -21,6 +21,7 @@ import Testing
             "FoundationEssentials", "Synchronization", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport",
             "OmniwayTelemetry", "OmniwayCluster",
         ],
+        "Tunnel": ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"],
         "Admin": [
             "Glibc", "Synchronization", "CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry",
         ],
