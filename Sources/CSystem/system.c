@@ -1,5 +1,7 @@
 #define _GNU_SOURCE
 #include "CSystem.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -77,4 +79,15 @@ int csystem_calls(uintptr_t *frames, int most) {
     calls calls = {frames, 0, most};
     _Unwind_Backtrace(note, &calls);
     return calls.count;
+}
+
+int csystem_splice_pipe(int ends[2], int bytes) {
+    if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return -1;
+    // A user has so much memory for pipes; who has no more gets a small one.
+    (void)fcntl(ends[1], F_SETPIPE_SZ, bytes);
+    int size = fcntl(ends[1], F_GETPIPE_SZ);
+    return size > 0 ? size : 4096;
+}
+long csystem_splice(int from, int to, size_t most) {
+    return splice(from, NULL, to, NULL, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 }

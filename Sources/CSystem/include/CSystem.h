@@ -25,6 +25,12 @@ double csystem_thread_cpu_seconds(void);
 /// accept4 with SOCK_NONBLOCK and SOCK_CLOEXEC. `address` may be null; `length` is in and out.
 int csystem_accept(int listener, void *address, unsigned *length);
 
+/// A pipe of at least `bytes` if the system has them, which neither blocks nor is inherited: the end to read from, then
+/// the other. How many bytes it holds; negative with errno when there is none, and where the system cannot splice.
+int csystem_splice_pipe(int ends[2], int bytes);
+/// Moves up to `most` bytes between a pipe and a socket without blocking. Negative with errno.
+long csystem_splice(int from, int to, size_t most);
+
 /// The system's number of the calling thread.
 int csystem_thread_id(void);
 /// What the system calls the calling thread: at most 15 letters.

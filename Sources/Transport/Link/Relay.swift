@@ -5,8 +5,10 @@ public final class Relay {
     private let b: RelayEnd
 
     /// Bytes that `a` received, and `b` was given to send.
-    public var bytesFromA: UInt64 { a.received }
-    public var bytesFromB: UInt64 { b.received }
+    public var bytesFromA: UInt64 { a.received &+ (splices?.fromA.moved ?? 0) }
+    public var bytesFromB: UInt64 { b.received &+ (splices?.fromB.moved ?? 0) }
+    /// Bytes of both that never came to this process.
+    public var splicedBytes: UInt64 { splices.map { $0.fromA.moved &+ $0.fromB.moved } ?? 0 }
 
     /// The links may still be connecting. The owner, if any, hears once that both have ended.
     @discardableResult
@@ -15,8 +17,8 @@ public final class Relay {
         guard a.traits.keepsMessages == b.traits.keepsMessages else { throw .messagesAndStream }
         // One that is closed and has not said so will say so to the relay.
         guard !a.hasEnded, !b.hasEnded else { throw .ended }
-        self.a = RelayEnd(to: b)
-        self.b = RelayEnd(to: a)
+        self.a = RelayEnd(of: a, to: b)
+        self.b = RelayEnd(of: b, to: a)
         self.a.relay = self
         self.b.relay = self
         self.owner = owner
@@ -25,6 +27,23 @@ public final class Relay {
         // Ends that came before have been told to the handlers before.
         if a.peerHasFinished { b.finish() }
         if b.peerHasFinished { a.finish() }
+    }
+
+    private var splices: (fromA: Splice, fromB: Splice)?
+    private var wantsSplices = false
+
+    /// Joins the two by the kernel, as soon as both are open and if both are plain sockets: much costs less then, and
+    /// little costs a bit more. It takes two pipes.
+    public func splice() {
+        wantsSplices = true
+        spliceIfOpen()
+    }
+
+    fileprivate func spliceIfOpen() {
+        guard wantsSplices, splices == nil, let one = a.driver, let other = b.driver,
+            let there = one.splice(to: other), let back = other.splice(to: one)
+        else { return }
+        splices = (there, back)
     }
 
     private var owner: (any RelayOwner)?
@@ -47,11 +66,17 @@ public protocol RelayOwner: AnyObject {
 
 /// The handler of one link of a relay.
 private final class RelayEnd: LinkHandler {
+    private let link: Link
     private let other: Link
     var relay: Relay?
     private(set) var received: UInt64 = 0
 
-    init(to other: Link) { self.other = other }
+    /// Of the link that this end hears, when it is an open socket.
+    var driver: SocketDriver? { link.state == .open ? link.driver as? SocketDriver : nil }
+
+    init(of link: Link, to other: Link) { (self.link, self.other) = (link, other) }
+
+    func opened(_ link: Link) { relay?.spliceIfOpen() }
 
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
         received &+= UInt64(bytes.byteCount)

@@ -16,6 +16,13 @@ final class SocketDriver: PollSource, CountedDriver {
     private var admission: Admission?
     /// At most so many bytes are in the kernel's hands, unless it is 0.
     private var mostUnconfirmed = 0
+    /// Sending is more than a call: something is limited, or goes first.
+    private var sendsWithCare = false
+    /// What arrives goes on by this, and what comes by the other goes out here.
+    private var outgoing: Splice?
+    private var incoming: Splice?
+    /// The other socket of `outgoing` takes no more.
+    private var isBlocked = false
 
     init(_ socket: consuming OwnedSocket) {
         let (descriptor, admission) = socket.release()
@@ -63,7 +70,7 @@ final class SocketDriver: PollSource, CountedDriver {
     override func ready(_ readiness: Readiness, on loop: Loop) {
         switch state {
         case .linked:
-            if readiness == .read, isReading {
+            if readiness == .read, isReading, !isBlocked {
                 read(loop)
             } else if let link = loop.link(link) {
                 readyForMore(readiness, link, loop)
@@ -78,10 +85,11 @@ final class SocketDriver: PollSource, CountedDriver {
     private func readyForMore(_ readiness: Readiness, _ link: Link, _ loop: Loop) {
         if readiness.contains(.write), waitsToWrite {
             wantWrite(false, link)
-            link.sendable()
+            incoming?.drain(loop)
+            if state == .linked, incoming?.held ?? 0 == 0 { link.sendable() }
         }
         if state != .linked { return }
-        if isReading, !sawEnd, !readiness.isDisjoint(with: [.read, .hangUp, .error]) {
+        if isReading, !isBlocked, !sawEnd, !readiness.isDisjoint(with: [.read, .hangUp, .error]) {
             read(loop)
         } else if !readiness.isDisjoint(with: [.hangUp, .error]) {
             hungUpUnread(link, loop)
@@ -91,6 +99,7 @@ final class SocketDriver: PollSource, CountedDriver {
     /// One read a turn: the buffer is shared, and so is the loop.
     @inline(__always)
     private func read(_ loop: Loop) {
+        if let outgoing, outgoing.move(loop) { return }
         // By its id, not by a reference: a link that somebody else ended is gone, and this costs less than counting.
         guard let slot = loop.links.find(link.slotID) else { return release(loop) }
         let count = unsafe recv(descriptor, loop.inbound.start, Int(slot.payload.perTurn), 0)
@@ -138,7 +147,7 @@ final class SocketDriver: PollSource, CountedDriver {
     var sendsEarly: Bool { true }
 
     func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int {
-        mostUnconfirmed == 0 ? send(bytes, for: link) : sendLimited(bytes, for: link)
+        sendsWithCare ? sendCarefully(bytes, for: link) : send(bytes, for: link)
     }
 
     @inline(__always)
@@ -158,6 +167,14 @@ final class SocketDriver: PollSource, CountedDriver {
         return max(0, count)
     }
 
+    private func sendCarefully(_ bytes: RawSpan, for link: Link) -> Int {
+        if let incoming, incoming.held > 0 {
+            wantWrite(true, link)
+            return 0
+        }
+        return mostUnconfirmed == 0 ? send(bytes, for: link) : sendLimited(bytes, for: link)
+    }
+
     private func sendLimited(_ bytes: RawSpan, for link: Link) -> Int {
         var unconfirmed: Int32 = 0
         _ = unsafe ioctl(descriptor, UInt(TIOCOUTQ), &unconfirmed)
@@ -170,6 +187,7 @@ final class SocketDriver: PollSource, CountedDriver {
     func limitUnconfirmed(to bytes: Int, for link: Link) {
         guard state == .linked, bytes < Self.largestBuffer else { return }
         mostUnconfirmed = max(bytes, Self.smallestBuffer)
+        sendsWithCare = true
         // The kernel doubles it. It says that there is room when a third of that is free, so there is room here too.
         var size = Int32(mostUnconfirmed / 2)
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
@@ -200,7 +218,10 @@ final class SocketDriver: PollSource, CountedDriver {
         if state == .linked { updateInterest(link) }
     }
 
-    func finish(_ link: Link) { if state == .linked { shutdown(descriptor, Int32(SHUT_WR)) } }
+    func finish(_ link: Link) {
+        guard state == .linked else { return }
+        if let incoming, incoming.held > 0 { incoming.finishes = true } else { shutdown(descriptor, Int32(SHUT_WR)) }
+    }
 
     func close(_ reason: CloseReason, rest: RawSpan, for link: Link) {
         if state == .dialing {
@@ -208,6 +229,11 @@ final class SocketDriver: PollSource, CountedDriver {
             return failed()
         }
         guard state == .linked else { return release(link.loop) }
+        if reason.sendsTheRest, let incoming, incoming.held > 0 {
+            let all = incoming.takeBack(before: rest)
+            self.incoming = nil
+            return unsafe all.withUnsafeBytes { unsafe close(reason, rest: RawSpan(_unsafeBytes: $0), for: link) }
+        }
         guard reason.sendsTheRest else {
             // A peer that was not told everything must not take this for a clean end.
             setLinger(seconds: 0)
@@ -240,6 +266,7 @@ final class SocketDriver: PollSource, CountedDriver {
 
     func detach(_ link: Link) throws(LinkError) -> OwnedSocket {
         guard state == .linked else { throw .notOpen }
+        guard outgoing == nil, incoming == nil else { throw .cannotDetach }
         link.loop.forget(self)
         state = .released
         return OwnedSocket(OwnedDescriptor(descriptor), admission: exchange(&admission, with: nil))
@@ -248,6 +275,43 @@ final class SocketDriver: PollSource, CountedDriver {
     func hold(_ another: Admission) {
         another.hold(admission)
         admission = another
+    }
+
+    // MARK: Splicing
+
+    /// What this socket receives goes to the other by way of the kernel, from here on. False when there is no pipe.
+    func splice(to other: SocketDriver) -> Splice? {
+        guard state == .linked, other.state == .linked, outgoing == nil, other.incoming == nil,
+            let splice = Splice(from: self, link, to: other, other.link)
+        else { return nil }
+        (outgoing, other.incoming, other.sendsWithCare) = (splice, splice, true)
+        return splice
+    }
+
+    func splice(blocks isBlocked: Bool, _ loop: Loop) {
+        guard state == .linked, self.isBlocked != isBlocked, let link = loop.link(link) else { return }
+        self.isBlocked = isBlocked
+        updateInterest(link)
+    }
+
+    /// False when there was only nothing to read.
+    func spliceBreaks(_ error: SystemError, _ loop: Loop) -> Bool {
+        guard ![EAGAIN, EINTR, EINVAL].contains(error.number), let link = loop.link(link) else { return false }
+        broken(link, error)
+        return true
+    }
+
+    func spliceIsFull(_ error: SystemError, _ loop: Loop) {
+        guard state == .linked, let link = loop.link(link) else { return }
+        if error.number == EAGAIN || error.number == EINTR { wantWrite(true, link) } else { broken(link, error) }
+    }
+
+    func spliceIsEmpty(finishes: Bool) { if finishes, state == .linked { shutdown(descriptor, Int32(SHUT_WR)) } }
+
+    private func letGoOfSplices() {
+        outgoing?.sourceEnded()
+        incoming?.targetEnded()
+        (outgoing, incoming) = (nil, nil)
     }
 
     // MARK: Interest
@@ -264,7 +328,7 @@ final class SocketDriver: PollSource, CountedDriver {
 
     private func watchAgain(_ loop: Loop) -> Bool {
         var interest: Readiness = waitsToWrite ? .write : []
-        if isReading && !sawEnd { interest.insert(.read) }
+        if isReading && !isBlocked && !sawEnd { interest.insert(.read) }
         do throws(SystemError) {
             if isWatched { try loop.change(self, to: interest) } else { try loop.watch(self, for: interest) }
             isWatched = true
@@ -274,13 +338,13 @@ final class SocketDriver: PollSource, CountedDriver {
         }
     }
 
-    fileprivate func waitForTheEnd(_ loop: Loop) {
+    func waitForTheEnd(_ loop: Loop) {
         waitsToWrite = false
         isReading = true
         _ = watchAgain(loop)
     }
 
-    fileprivate func lingeredTooLong(_ loop: Loop, wasSending: Bool) {
+    func lingeredTooLong(_ loop: Loop, wasSending: Bool) {
         guard state == .lingering else { return }
         // What the kernel has taken still goes out; only a peer that was not told everything must see a broken end.
         if wasSending { setLinger(seconds: 0) }
@@ -294,69 +358,10 @@ final class SocketDriver: PollSource, CountedDriver {
         lingering = nil
         state = .released
         admission = nil
+        letGoOfSplices()
         loop.forget(self)
         if descriptor >= 0 { Glibc.close(descriptor) }
     }
 
     override func loopEnds(_ loop: Loop) { release(loop) }
-}
-
-/// What a closed link still has to say: its last bytes, then the end, then patience until the peer has read them.
-private final class Lingering: TimerTarget {
-    private static let patience = Duration.seconds(5)
-    private static let mostDiscarded = 1 << 20
-    private var rest: [UInt8] = []
-    private var sent = 0
-    private var discarded = 0
-    private var lastProgress: Moment
-    private var timer: TimerID?
-    private let driver: SocketDriver
-
-    init(_ rest: RawSpan, driver: SocketDriver, _ loop: Loop) {
-        self.driver = driver
-        lastProgress = loop.now
-        self.rest.append(contentsOf: rest)
-        timer = loop.after(Self.patience, self)
-    }
-
-    var isSending: Bool { sent < rest.count }
-
-    /// True when nothing is left to do.
-    func goOn(_ descriptor: Int32, _ loop: Loop) -> Bool {
-        isSending ? send(descriptor, loop) : drain(descriptor, loop)
-    }
-
-    private func send(_ descriptor: Int32, _ loop: Loop) -> Bool {
-        let count = unsafe rest.withUnsafeBytes {
-            unsafe Glibc.send(
-                descriptor, $0.baseAddress.unsafelyUnwrapped + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
-        }
-        if count < 0 { return errno != EAGAIN && errno != EINTR }
-        sent += count
-        lastProgress = loop.now
-        if !isSending {
-            shutdown(descriptor, Int32(SHUT_WR))
-            driver.waitForTheEnd(loop)
-        }
-        return false
-    }
-
-    private func drain(_ descriptor: Int32, _ loop: Loop) -> Bool {
-        let count = unsafe recv(descriptor, loop.inbound.start, InboundBuffer.size, 0)
-        if count < 0 { return errno != EAGAIN && errno != EINTR }
-        discarded += count
-        return count == 0 || discarded > Self.mostDiscarded
-    }
-
-    func stop(_ loop: Loop) { if let timer { loop.cancel(timer) } }
-
-    /// The patience is for a peer that does not move, not for one that reads slowly.
-    func timerFired(_ token: UInt64, on loop: Loop) {
-        let quiet = loop.now - lastProgress
-        if quiet < Self.patience {
-            timer = loop.after(Self.patience - quiet, self)
-        } else {
-            driver.lingeredTooLong(loop, wasSending: isSending)
-        }
-    }
 }
