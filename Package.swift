@@ -156,5 +156,6 @@ let package = Package(
         benchmark("SnetBenchmark", "snet"),
         benchmark("AppBenchmark", "app", ["Omniway"]),
         benchmark("BusBenchmark", "bus", ["OmniwayCluster"]),
+        benchmark("TunnelBenchmark", "tunnel", ["OmniwayTunnel"]),
     ]
 )
