@@ -194,7 +194,8 @@ extension CarrierPeer: MuxOwner {
 final class BulkWaiting: LinkHandler {
     weak var peer: CarrierPeer?
     private(set) var link: Link?
-    private var given: (any LinkHandler)?
+    /// Given away, and whoever has it is to hear that it is open.
+    private var opening: Link?
 
     init(over link: Link, of peer: CarrierPeer) {
         (self.link, self.peer) = (link, peer)
@@ -205,12 +206,10 @@ final class BulkWaiting: LinkHandler {
     func give(to handler: any LinkHandler) -> Link? {
         guard let link = exchange(&link, with: nil) else { return nil }
         link.handler = handler
-        given = handler
-        self.opening = link
+        opening = link
         link.loop.after(.zero, self)
         return link
     }
-    private var opening: Link?
 
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
         self.link = nil
@@ -233,7 +232,7 @@ final class BulkWaiting: LinkHandler {
 
 extension BulkWaiting: TimerTarget {
     func timerFired(_ token: UInt64, on loop: Loop) {
-        guard let link = exchange(&opening, with: nil), let handler = exchange(&given, with: nil) else { return }
-        if link.state == .open { handler.opened(link) }
+        guard let link = exchange(&opening, with: nil), link.state == .open else { return }
+        link.handler.opened(link)
     }
 }
