@@ -38,6 +38,19 @@ package enum Base64 {
         return bytes(rest, values)
     }
 
+    /// As Go reads it: line ends within the text are passed over, and bits that belong to no byte say nothing.
+    package static func decodeAsGo(_ text: String) -> [UInt8]? {
+        var text = text.utf8.filter { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
+        guard text.count.isMultiple(of: 4) else { return nil }
+        let padded = text.count
+        for _ in 0..<2 where text.last == UInt8(ascii: "=") { text.removeLast() }
+        if padded > text.count, let last = text.last, values[Int(last)] != noDigit {
+            let mask: UInt8 = padded - text.count == 1 ? 0b111100 : 0b110000
+            text[text.count - 1] = digits[Int(values[Int(last)] & mask)]
+        }
+        return bytes(text, values)
+    }
+
     /// The variant for addresses, without padding (section 5), as web tokens have it. Nil unless the text is the one
     /// way to write some bytes.
     package static func decodeURL(_ text: some Sequence<UInt8>) -> [UInt8]? {
