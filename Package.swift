@@ -57,6 +57,8 @@ let package = Package(
         library("Gateway", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
         library("App", ["OmniwayCluster", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Tunnel", ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
+        library("App", ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
+        library("Mesh", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Admin", ["CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         .target(
             name: "Omniway",
@@ -107,6 +109,7 @@ let package = Package(
             name: "RegistryWriter", dependencies: ["OmniwayCluster", "OmniwayTransport"],
             path: "Tests/RegistryWriter", swiftSettings: strict),
         tests("Tunnel", ["OmniwayTunnel", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
+        tests("Mesh", ["OmniwayMesh", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
         tests("Document", []),
         .testTarget(
             name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),

@@ -22,6 +22,7 @@ import Testing
             "OmniwayTelemetry", "OmniwayCluster",
         ],
         "Tunnel": ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"],
+        "Mesh": ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"],
         "Admin": [
             "Glibc", "Synchronization", "CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry",
         ],
