@@ -1,0 +1,50 @@
+/// Comparing what two nodes have seen. When a link comes up both send a digest, so a message that was sent while most
+/// nodes crashed still reaches those that are left.
+extension Gossip {
+    private static let mostOrigins = 64
+    private static let mostGaps = 64
+
+    /// What was seen of the origins that were heard of lately.
+    func digest(at now: Duration) -> [GossipMessage.Digest] {
+        let lately = origins.filter { now - $0.value.heardAt <= settings.cacheTime }
+            .sorted { ($1.value.heardAt, $0.key) < ($0.value.heardAt, $1.key) }.prefix(Self.mostOrigins)
+        return lately.sorted { $0.key < $1.key }.map { node, origin in
+            GossipMessage.Digest(
+                origin: node, epoch: origin.seen.epoch, highest: origin.seen.highest,
+                gaps: origin.seen.gaps(atMost: Self.mostGaps))
+        }
+    }
+
+    /// What is here and was not seen there, oldest first. What is missing there and not here any more is said too.
+    func answer(_ digests: [GossipMessage.Digest], to node: NodeID) -> [Action] {
+        var theirs: [NodeID: GossipMessage.Digest] = [:]
+        for digest in digests.prefix(Self.mostOrigins) { theirs[digest.origin] = digest }
+        var actions: [Action] = []
+        for (id, cached) in cache.all where id.origin != node && cached.hops < settings.maxHops {
+            guard actions.count < settings.digestAnswer else { break }
+            guard Self.misses(id, theirs[id.origin]) else { continue }
+            actions.append(.send(.repair(id, hops: cached.hops + 1, cached.payload), to: node))
+        }
+        for digest in digests.prefix(Self.mostOrigins) {
+            let lost = digest.gaps.prefix(Self.mostGaps).filter { sequence in
+                let id = GossipID(origin: digest.origin, epoch: digest.epoch, sequence: sequence)
+                return cache[id] == nil && wasHere(id)
+            }
+            if let last = lost.max() {
+                actions.append(.send(.gone(origin: digest.origin, epoch: digest.epoch, upTo: last), to: node))
+            }
+        }
+        return actions
+    }
+
+    private static func misses(_ id: GossipID, _ digest: GossipMessage.Digest?) -> Bool {
+        guard let digest, digest.epoch >= id.epoch else { return true }
+        return digest.epoch == id.epoch && (id.sequence > digest.highest || digest.gaps.contains(id.sequence))
+    }
+
+    /// It was here once.
+    private func wasHere(_ id: GossipID) -> Bool {
+        guard let origin = origins[id.origin], origin.seen.epoch == id.epoch else { return false }
+        return origin.seen.hasReceived(id.sequence)
+    }
+}

@@ -1,0 +1,355 @@
+/// Spreads messages to everybody: Plumtree (SRDS 2007) with a tree for each origin. A message goes along the tree; the
+/// other links only say that it is there, and whoever misses it asks. What was lost is found by comparing digests.
+///
+/// A payload goes at most once over a link in each direction unless it is asked for, never back to where it came from,
+/// and is delivered once. Times are counted from any moment that stays the same.
+package struct Gossip: Sendable {
+    package struct Settings: Sendable {
+        /// How long to wait for a payload that was announced, and then for each who was asked: of the order of three
+        /// round trips, and of one.
+        package var patience = Duration.milliseconds(200)
+        package var nextPatience = Duration.milliseconds(40)
+        /// How long announcements are collected, and how many.
+        package var haveDelay = Duration.milliseconds(5)
+        package var haveBatch = 64
+        /// By how many hops another way must be shorter to be taken.
+        package var threshold: UInt8 = 3
+        package var maxHops: UInt8 = 64
+        package var cacheTime = Duration.seconds(30)
+        package var cacheBytes = 8 << 20
+        /// Payloads above are announced to everybody, and sent to who asks.
+        package var largeSize = 64 << 10
+        package var maxSize = 1 << 20
+        package var origins = 4096
+        /// Most messages that are waited for, and most ids that are read of one announcement.
+        package var missing = 4096
+        package var announcements = 5000
+        /// Messages a second of one origin, and how many at once.
+        package var rate = 100.0
+        package var burst = 500.0
+        package var digestInterval = Duration.seconds(10)
+        /// Most messages that answer one digest.
+        package var digestAnswer = 256
+        package init() {}
+    }
+
+    package enum Event: Equatable, Sendable {
+        case up(NodeID)
+        case down(NodeID)
+        case message(GossipMessage, from: NodeID)
+        /// So much waits for this neighbour that it gets announcements only, until it is told otherwise.
+        case congested(NodeID, Bool)
+        case tick
+    }
+
+    package enum Action: Equatable, Sendable {
+        case send(GossipMessage, to: NodeID)
+        case deliver(GossipID, [UInt8])
+        /// Messages of an origin that were sent and will not come.
+        case gap(origin: NodeID, epoch: UInt64, sequences: [UInt64])
+    }
+
+    package let own: NodeID
+    let settings: Settings
+    private let epoch: UInt64
+    private var lastSequence: UInt64 = 0
+    var links: [Neighbor?] = []
+    private var trees = GossipTrees()
+    var origins: [NodeID: Origin] = [:]
+    var cache = GossipCache()
+    private var missing: [GossipID: Missing] = [:]
+    private var timers = DeadlineQueue<GossipID>()
+    private var flushAt: Duration?
+    private var digestAt: Duration
+    package private(set) var counts = Counts()
+
+    struct Neighbor: Sendable {
+        let id: NodeID
+        var announced: [GossipMessage.Announcement] = []
+        var isCongested = false
+    }
+
+    struct Origin: Sendable {
+        var seen: SeenWindow
+        var heardAt: Duration
+        var tokens: Double
+        var filledAt: Duration
+    }
+
+    private struct Missing: Sendable {
+        /// Who has it, the first to say so first.
+        var announcers: [(node: NodeID, hops: UInt8)]
+        let isLarge: Bool
+        var deadline: Duration
+    }
+
+    /// What has happened so far.
+    package struct Counts: Equatable, Sendable {
+        package var delivered = 0
+        package var duplicates = 0
+        package var grafts = 0
+        package var dropped = 0
+    }
+
+    /// Most neighbours: a tree has a bit for each.
+    static let mostLinks = 16
+
+    /// The epoch tells one start of a node from the next: the time of day in milliseconds, say.
+    package init(
+        _ own: NodeID, epoch: UInt64, _ settings: Settings = Settings(), at now: Duration, random: inout MeshRandom
+    ) {
+        (self.own, self.epoch, self.settings) = (own, epoch, settings)
+        digestAt = now + random.around(settings.digestInterval)
+    }
+
+    /// When the next `.tick` is due.
+    package var deadline: Duration { [flushAt, timers.first].compactMap { $0 }.reduce(digestAt, min) }
+
+    /// A message of this node to everybody. Nil when it is too large.
+    package mutating func broadcast(_ payload: [UInt8], at now: Duration) -> (id: GossipID, actions: [Action])? {
+        guard payload.count <= settings.maxSize else { return nil }
+        lastSequence += 1
+        let id = GossipID(origin: own, epoch: epoch, sequence: lastSequence)
+        var actions: [Action] = []
+        note(id, now)
+        cache.insert(id, hops: 0, payload, at: now, settings)
+        push(id, hops: 0, payload, from: nil, now, &actions)
+        return (id, actions)
+    }
+
+    package mutating func handle(_ event: Event, at now: Duration, random: inout MeshRandom) -> [Action] {
+        var actions: [Action] = []
+        switch event {
+        case .up(let node): up(node, now, &actions)
+        case .down(let node): down(node)
+        case .congested(let node, let isCongested):
+            if let slot = slot(of: node) { links[slot]?.isCongested = isCongested }
+        case .message(let message, let node):
+            guard let slot = slot(of: node) else { break }
+            receive(message, slot, node, now, &actions)
+        case .tick: tick(now, &actions, &random)
+        }
+        return actions
+    }
+
+    // MARK: Neighbours
+
+    func slot(of node: NodeID) -> Int? { links.firstIndex { $0?.id == node } }
+
+    private mutating func up(_ node: NodeID, _ now: Duration, _ actions: inout [Action]) {
+        guard node != own, slot(of: node) == nil else { return }
+        let slot = links.firstIndex { $0 == nil } ?? links.count
+        guard slot < Self.mostLinks else { return }
+        if slot == links.count { links.append(nil) }
+        links[slot] = Neighbor(id: node)
+        trees.reset(slot)
+        actions.append(.send(.digest(digest(at: now)), to: node))
+    }
+
+    private mutating func down(_ node: NodeID) {
+        guard let slot = slot(of: node) else { return }
+        links[slot] = nil
+        // Who waits for it is served by the next announcer when its time is over.
+        trees.reset(slot)
+    }
+
+    // MARK: Receiving
+
+    private mutating func receive(
+        _ message: GossipMessage, _ slot: Int, _ node: NodeID, _ now: Duration, _ actions: inout [Action]
+    ) {
+        switch message {
+        case .payload(let id, let hops, let payload):
+            guard accept(id, hops, payload, now, &actions) else {
+                guard hasSeen(id) else { return }
+                trees.setLazy(true, slot, of: id.origin, most: settings.origins)
+                return actions.append(.send(.prune(id.origin), to: node))
+            }
+            trees.setLazy(false, slot, of: id.origin, most: settings.origins)
+            if let waited = missing.removeValue(forKey: id) {
+                shorten(id, hops, node, slot, waited.announcers, &actions)
+            }
+            push(id, hops: hops, payload, from: slot, now, &actions)
+        case .repair(let id, let hops, let payload):
+            guard accept(id, hops, payload, now, &actions) else { return }
+            missing[id] = nil
+            push(id, hops: hops, payload, from: slot, now, &actions)
+        case .have(let announcements):
+            for one in announcements.prefix(settings.announcements) { announced(one, node, slot, now, &actions) }
+        case .graft(let id):
+            trees.setLazy(false, slot, of: id.origin, most: settings.origins)
+            counts.grafts += 1
+            guard let cached = cache[id], cached.hops < settings.maxHops else { return }
+            actions.append(.send(.payload(id, hops: cached.hops + 1, cached.payload), to: node))
+        case .prune(let origin): trees.setLazy(true, slot, of: origin, most: settings.origins)
+        case .digest(let digests): actions += answer(digests, to: node)
+        case .gone(let origin, let epoch, let last): gone(origin, epoch, last, &actions)
+        }
+    }
+
+    /// Delivers a message that is new. False for one that is known, or not taken.
+    private mutating func accept(
+        _ id: GossipID, _ hops: UInt8, _ payload: [UInt8], _ now: Duration, _ actions: inout [Action]
+    ) -> Bool {
+        if hasSeen(id) {
+            counts.duplicates += 1
+            return false
+        }
+        guard hops <= settings.maxHops, payload.count <= settings.maxSize, takesToken(of: id, now) else {
+            counts.dropped += 1
+            return false
+        }
+        note(id, now)
+        counts.delivered += 1
+        actions.append(.deliver(id, payload))
+        cache.insert(id, hops: hops, payload, at: now, settings)
+        return true
+    }
+
+    /// Somebody has announced it after far fewer hops: messages come from there from now on.
+    private mutating func shorten(
+        _ id: GossipID, _ hops: UInt8, _ sender: NodeID, _ slot: Int, _ announcers: [(node: NodeID, hops: UInt8)],
+        _ actions: inout [Action]
+    ) {
+        guard let better = announcers.min(by: { $0.hops < $1.hops }), better.node != sender,
+            Int(better.hops) + Int(settings.threshold) <= Int(hops), let other = self.slot(of: better.node)
+        else { return }
+        trees.setLazy(false, other, of: id.origin, most: settings.origins)
+        trees.setLazy(true, slot, of: id.origin, most: settings.origins)
+        // For the tree alone: it has no number that anybody has used.
+        let none = GossipID(origin: id.origin, epoch: id.epoch, sequence: 0)
+        actions += [.send(.graft(none), to: better.node), .send(.prune(id.origin), to: sender)]
+    }
+
+    private mutating func announced(
+        _ one: GossipMessage.Announcement, _ node: NodeID, _ slot: Int, _ now: Duration, _ actions: inout [Action]
+    ) {
+        guard !hasSeen(one.id) else { return }
+        if missing[one.id] != nil {
+            guard let count = missing[one.id]?.announcers.count, count < Self.mostLinks else { return }
+            missing[one.id]?.announcers.append((node, one.hops))
+            return
+        }
+        guard missing.count < settings.missing else { return counts.dropped += 1 }
+        // What is not sent unasked need not be waited for.
+        let deadline = one.isLarge ? now : now + settings.patience
+        missing[one.id] = Missing(
+            announcers: [(node, one.hops)], isLarge: one.isLarge, deadline: deadline)
+        timers.insert(one.id, at: deadline)
+    }
+
+    // MARK: Sending
+
+    private mutating func push(
+        _ id: GossipID, hops: UInt8, _ payload: [UInt8], from parent: Int?, _ now: Duration,
+        _ actions: inout [Action]
+    ) {
+        guard hops < settings.maxHops else { return }
+        let lazy = trees.lazyBits(of: id.origin, most: settings.origins)
+        let isLarge = payload.count > settings.largeSize
+        for slot in links.indices where slot != parent {
+            guard let link = links[slot] else { continue }
+            if !isLarge, !link.isCongested, lazy >> slot & 1 == 0 {
+                actions.append(.send(.payload(id, hops: hops + 1, payload), to: link.id))
+            } else {
+                announce(GossipMessage.Announcement(id: id, hops: hops + 1, isLarge: isLarge), slot, now, &actions)
+            }
+        }
+    }
+
+    private mutating func announce(
+        _ one: GossipMessage.Announcement, _ slot: Int, _ now: Duration, _ actions: inout [Action]
+    ) {
+        links[slot]?.announced.append(one)
+        if let link = links[slot], link.announced.count >= settings.haveBatch { flush(slot, &actions) }
+        if flushAt == nil { flushAt = now + settings.haveDelay }
+    }
+
+    private mutating func flush(_ slot: Int, _ actions: inout [Action]) {
+        guard let link = links[slot], !link.announced.isEmpty else { return }
+        actions.append(.send(.have(link.announced), to: link.id))
+        links[slot]?.announced = []
+    }
+
+    // MARK: Time
+
+    private mutating func tick(_ now: Duration, _ actions: inout [Action], _ random: inout MeshRandom) {
+        if let flushAt, flushAt <= now {
+            for slot in links.indices { flush(slot, &actions) }
+            self.flushAt = nil
+        }
+        while let (id, at) = timers.popDue(now) {
+            if missing[id]?.deadline == at { askNext(id, now, &actions) }
+        }
+        cache.expire(before: now - settings.cacheTime)
+        if digestAt <= now {
+            digestAt = now + random.around(settings.digestInterval)
+            if let neighbor = links.compactMap({ $0?.id }).randomElement(using: &random) {
+                actions.append(.send(.digest(digest(at: now)), to: neighbor))
+            }
+        }
+    }
+
+    /// The next who has said that it has it. When nobody is left, a digest finds it.
+    private mutating func askNext(_ id: GossipID, _ now: Duration, _ actions: inout [Action]) {
+        while var waited = missing[id], !waited.announcers.isEmpty {
+            let node = waited.announcers.removeFirst().node
+            waited.deadline = now + (waited.isLarge ? settings.patience : settings.nextPatience)
+            missing[id] = waited
+            guard let slot = slot(of: node) else { continue }
+            trees.setLazy(false, slot, of: id.origin, most: settings.origins)
+            timers.insert(id, at: waited.deadline)
+            return actions.append(.send(.graft(id), to: node))
+        }
+        missing[id] = nil
+    }
+
+    // MARK: What was seen
+
+    func hasSeen(_ id: GossipID) -> Bool {
+        if id.origin == own { return true }
+        guard let origin = origins[id.origin], origin.seen.epoch >= id.epoch else { return false }
+        return origin.seen.epoch > id.epoch || origin.seen.hasSeen(id.sequence)
+    }
+
+    private mutating func note(_ id: GossipID, _ now: Duration) {
+        if origins[id.origin]?.seen.epoch == id.epoch {
+            _ = origins[id.origin]?.seen.insert(id.sequence)
+        } else {
+            let tokens = origins[id.origin]?.tokens ?? settings.burst
+            if origins[id.origin] == nil { makeRoom() }
+            origins[id.origin] = Origin(
+                seen: SeenWindow(epoch: id.epoch, first: id.sequence), heardAt: now, tokens: tokens, filledAt: now)
+        }
+        origins[id.origin]?.heardAt = now
+    }
+
+    /// The quarter of the origins that was silent for longest.
+    private mutating func makeRoom() {
+        guard origins.count >= settings.origins else { return }
+        let oldest = origins.map { ($0.value.heardAt, $0.key) }.sorted { $0 < $1 }.prefix(max(1, origins.count / 4))
+        for (_, node) in oldest { origins[node] = nil }
+    }
+
+    /// An origin that sends without measure does not become a storm.
+    private mutating func takesToken(of id: GossipID, _ now: Duration) -> Bool {
+        guard var origin = origins[id.origin] else { return true }
+        let time = (now - origin.filledAt) / .seconds(1)
+        origin.tokens = min(settings.burst, origin.tokens + time * settings.rate)
+        origin.filledAt = now
+        let takes = origin.tokens >= 1
+        if takes { origin.tokens -= 1 }
+        origins[id.origin] = origin
+        return takes
+    }
+
+    private mutating func gone(_ node: NodeID, _ epoch: UInt64, _ last: UInt64, _ actions: inout [Action]) {
+        guard let origin = origins[node], origin.seen.epoch == epoch else { return }
+        let missed = origin.seen.gaps(atMost: Int(SeenWindow.size)).filter { $0 <= last }
+        for sequence in missed { _ = origins[node]?.seen.insert(sequence) }
+        // Who has come later does not miss what was before.
+        let lost = missed.filter { $0 > origin.seen.firstHeard }
+        guard !lost.isEmpty else { return }
+        actions.append(.gap(origin: node, epoch: epoch, sequences: lost))
+    }
+}
