@@ -64,6 +64,7 @@ let package = Package(
             name: "Omniway",
             dependencies: [
                 "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayCluster", "OmniwayGateway", "OmniwayApp",
+                "OmniwayMesh",
                 "OmniwayAdmin",
             ], path: "Sources/Omniway", swiftSettings: strict),
         library("Main", ["Omniway", "OmniwayArguments"]),
@@ -109,7 +110,12 @@ let package = Package(
             name: "RegistryWriter", dependencies: ["OmniwayCluster", "OmniwayTransport"],
             path: "Tests/RegistryWriter", swiftSettings: strict),
         tests("Tunnel", ["OmniwayTunnel", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
-        tests("Mesh", ["OmniwayMesh", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
+        tests(
+            "Mesh",
+            [
+                "PheromonesExample", "OmniwayMesh", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry",
+                "OmniwayTesting",
+            ]),
         tests("Document", []),
         .testTarget(
             name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),
@@ -146,6 +152,7 @@ let package = Package(
             name: "ClusterExample", dependencies: ["OmniwayMain"], path: "Examples/cluster",
             exclude: ["README.md", "run"]),
         .executableTarget(name: "ClientExample", dependencies: ["Omniway"], path: "Examples/client"),
+        .executableTarget(name: "PheromonesExample", dependencies: ["Omniway"], path: "Examples/pheromones"),
         .executableTarget(name: "ConformanceServer", dependencies: ["OmniwayMain"], path: "Examples/conformance"),
         .executableTarget(name: "SerializerExample", dependencies: ["OmniwayMain"], path: "Examples/serializer"),
 

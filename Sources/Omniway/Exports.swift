@@ -3,6 +3,7 @@
 @_exported public import OmniwayApp
 @_exported public import OmniwayCluster
 @_exported public import OmniwayGateway
+@_exported public import OmniwayMesh
 @_exported public import OmniwayTelemetry
 @_exported public import OmniwayTransport
 @_exported public import OmniwayWire

@@ -58,6 +58,7 @@ private struct Page {
             "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/http.md", "docs/links.md",
             "docs/operations.md", "docs/gateway.md", "docs/gateway-migration.md", "docs/app.md",
             "docs/cluster.md",
+            "docs/mesh.md",
             "Examples/chat/README.md", "Examples/room/README.md", "Examples/game/README.md",
             "Examples/cluster/README.md",
             "Clients/javascript/README.md",

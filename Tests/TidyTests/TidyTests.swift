@@ -28,7 +28,7 @@ import Testing
         ],
         "Omniway": [
             "Glibc", "FoundationEssentials", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway",
-            "OmniwayApp", "OmniwayAdmin", "OmniwayCluster",
+            "OmniwayApp", "OmniwayAdmin", "OmniwayCluster", "OmniwayMesh",
         ],
         "Main": ["Glibc", "FoundationEssentials", "Omniway", "OmniwayArguments"],
         "Command": ["Glibc", "Omniway", "OmniwayMain", "OmniwayArguments"],

@@ -1,0 +1,24 @@
+import OmniwayTesting
+import Testing
+
+/// The programs of the original's document, as real programs over real sockets.
+@Suite(.timeLimit(.minutes(2))) struct ExampleTests {
+    private struct Session: Decodable {
+        struct Message: Decodable { let utf8: String }
+        let messages: [Message]
+    }
+
+    @Test(arguments: ["short", "long"])
+    func `both programs of the document print the recorded session`(_ kind: String) async throws {
+        let recorded = try Vectors.decode(Session.self, from: "mesh-messages").messages.map(\.utf8)
+        let last = try #require(recorded.last)
+        let program = try await TestProgram([BuiltProduct.path("PheromonesExample"), kind]) { $0 == last }
+        #expect(await program.lines == recorded)
+        await program.stop()
+    }
+
+    @Test func `a handler of one's own carries data`() async throws {
+        let program = try await TestProgram([BuiltProduct.path("PheromonesExample")]) { $0 == "Call me Ishmael." }
+        await program.stop()
+    }
+}
