@@ -57,15 +57,13 @@ let package = Package(
         library("Gateway", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
         library("App", ["OmniwayCluster", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Tunnel", ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
-        library("App", ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Mesh", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Admin", ["CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         .target(
             name: "Omniway",
             dependencies: [
                 "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayCluster", "OmniwayGateway", "OmniwayApp",
-                "OmniwayMesh",
-                "OmniwayAdmin",
+                "OmniwayMesh", "OmniwayAdmin",
             ], path: "Sources/Omniway", swiftSettings: strict),
         library("Main", ["Omniway", "OmniwayArguments"]),
         .executableTarget(
