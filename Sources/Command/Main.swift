@@ -7,7 +7,9 @@ import OmniwayMain
 struct Main {
     static let command = Command(
         "omniway", summary: "Connects clients, servers, private networks and peers over long-lived links.",
-        subcommands: [Up.command, RunGateway.command, Repl.command, AskDocs.command, ShowCluster.command, ShowVersion.command])
+        subcommands: [
+            Up.command, RunGateway.command, Repl.command, AskDocs.command, ShowCluster.command, ShowVersion.command,
+        ])
 
     nonisolated static func main() {
         do throws(UsageError) {

@@ -35,8 +35,12 @@ public final class TestProgram: Sendable {
         guard !isStopped.load(ordering: .relaxed) else { return }
         // A test that forgot to stop it, or failed before it could.
         kill(pid, SIGKILL)
-        let loop = loop
-        Task { await loop.shutdown() }
+        let (pid, loop) = (pid, loop)
+        Task {
+            // One that has ended and is not fetched keeps the testing library from hearing of others.
+            _ = await HelperPool.shared.run { Self.reap(pid) }
+            await loop.shutdown()
+        }
     }
 
     /// What it has printed so far.

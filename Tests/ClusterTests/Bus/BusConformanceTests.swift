@@ -280,6 +280,7 @@ import Testing
             try await world.flush(world.second)
             for text in ["1", "2"] { try await world.publish("once", text, on: world.first) }
             #expect(await heard.wait(for: 2) == ["once 1", "no-responders"])
+            try await bus.ready(within: .seconds(60), on: [world.second])
             #expect(
                 try await world.hear("other", on: world.second).texts.isEmpty, "a closed port makes room for another")
         }

@@ -33,7 +33,7 @@ struct BusWorld: Sendable {
     static func run(_ bus: any Bus, loops count: Int = 2, _ body: (BusWorld) async throws -> Void) async throws {
         let world = BusWorld(loops: EventLoops(count: count), bus: bus)
         do {
-            try await bus.ready(on: world.loops.loops)
+            try await bus.ready(within: .seconds(60), on: world.loops.loops)
             try await body(world)
         } catch {
             await world.loops.shutdown()

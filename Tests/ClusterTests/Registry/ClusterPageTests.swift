@@ -51,12 +51,14 @@ func twoNodes(on loop: EventLoop) async throws -> [Registry] {
 }
 
 @Suite struct ClusterPageTests {
-    @Test func `every block of the page stands in this file`() throws {
-        let here = #filePath
-        let folders = here.split(separator: "/", omittingEmptySubsequences: false)
+    @Test func `every block of the page is compiled, here, with the bus or in the example`() throws {
+        let folders = #filePath.split(separator: "/", omittingEmptySubsequences: false)
         let root = folders.dropLast(4).joined(separator: "/")
         let page = try String(contentsOfFile: root + "/docs/cluster.md", encoding: .utf8)
-        let file = try String(contentsOfFile: here, encoding: .utf8)
+        let file = try [
+            "Tests/ClusterTests/Registry/ClusterPageTests.swift", "Tests/ClusterTests/Bus/BusGuideTests.swift",
+            "Examples/cluster/Cluster.swift",
+        ].map { try String(contentsOfFile: "\(root)/\($0)", encoding: .utf8) }.joined()
         let blocks = page.split(separator: "```swift\n").dropFirst().compactMap { $0.split(separator: "```").first }
         #expect(blocks.count > 3)
         for block in blocks { #expect(file.contains(block), "the page shows\n\(block)") }

@@ -50,7 +50,9 @@ import Testing
             let lines = try await server.control("get", pair.key, "--print-value-only")
             #expect(lines == [pair.value])
         }
-        #expect(try await server.control("lease", "list").contains(String(lease.id ?? 0, radix: 16)))
+        let id = String(lease.id ?? 0, radix: 16)
+        let padded = String(repeating: "0", count: 16 - id.count) + id
+        #expect(try await server.control("lease", "list").contains(padded))
         try await server.control("put", "theirs", "v")
         #expect(try await registry.get("theirs")?.value == "v")
         await registry.close()
@@ -182,7 +184,7 @@ import Testing
         let registry = try await open(settings(["http://127.0.0.1:\(gate.port)"]), on: loop, deadline: .seconds(1))
         let (events, tell) = AsyncStream<RegistryLease.Event>.makeStream()
         var told = events.makeAsyncIterator()
-        let lease = try await registry.lease(ttl: .seconds(2)) { tell.yield($0) }
+        let lease = try await registry.lease(ttl: .seconds(8)) { tell.yield($0) }
         for key in ["s/1", "s/2"] { try await registry.put(RegistryBytes(key), "mine", lease: lease) }
         await gate.shut()
         guard case .lost = await told.next() else {
