@@ -140,14 +140,14 @@ final class ClusterPart {
     ) async throws -> [UInt8] {
         let limit = limit(of: context)
         let body = complete(request, for: context, within: limit, values)
-        let answer = await withCheckedContinuation { waiter in
-            ask(ClusterSubject.server(server.type, server.id), body, within: limit, waiter)
+        let answer: BusResponse
+        do throws(BusError) {
+            answer = try await port.request(ClusterSubject.server(server.type, server.id), body, deadline: limit)
+        } catch {
+            if case .noResponders = error { throw Nobody(server: server) }
+            throw AppError(error, of: server)
         }
-        switch answer {
-        case .success(let body): return try Self.answer(body)
-        case .failure(.noResponders): throw Nobody(server: server)
-        case .failure(let error): throw AppError(error, of: server)
-        }
+        return try Self.answer(answer.body)
     }
 
     /// The same for who does not wait for the answer.
@@ -167,18 +167,6 @@ final class ClusterPart {
         if own.isFrontend { request.frontendID = own.id }
         request.metadata = CallMetadata.bytes(metadata(for: context, within: limit, values))
         return request.protobuf
-    }
-
-    private func ask(
-        _ subject: String, _ body: [UInt8], within limit: Duration,
-        _ waiter: CheckedContinuation<Result<[UInt8], BusError>, Never>
-    ) {
-        port.request(subject, body, deadline: limit) { answer in
-            switch answer {
-            case .success(let message): waiter.resume(returning: .success(message.body))
-            case .failure(let error): waiter.resume(returning: .failure(error))
-            }
-        }
     }
 
     private static func answer(_ bytes: [UInt8]) throws -> [UInt8] {
