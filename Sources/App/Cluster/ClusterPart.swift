@@ -80,8 +80,10 @@ final class ClusterPart {
             do {
                 return try await call(server, request, for: context)
             } catch let error as Nobody {
+                let count = candidates.count
                 candidates.removeAll { $0.id == server.id }
-                if candidates.isEmpty { throw error.answer }
+                // The application may choose one that is not among them, and would do so again.
+                if candidates.isEmpty || candidates.count == count { throw error.answer }
             }
         }
     }

@@ -1,0 +1,66 @@
+import OmniwayTelemetry
+import OmniwayTesting
+import OmniwayTransport
+import OmniwayWire
+import Testing
+
+@testable import ConformanceServer
+@testable import OmniwayApp
+@testable import OmniwayCluster
+
+/// What happens seldom: at the wrong moment, twice, or to servers that are not what others think.
+@Suite struct ClusterEdgeTests {
+    @Test func `an application that insists on a server that has gone is told so`() async throws {
+        let world = try await ClusterWorld()
+        _ = try await world.server("room", "room-1")
+        let asked = Lock(0)
+        let frontend = try await world.server("connector", "conn-1") { _ in
+        } _: { app in
+            app.route(to: "room") { _, _, _ in
+                let count = asked.withLock { count in
+                    count += 1
+                    return count
+                }
+                if count > 100 { throw AppError("RM-500", "asked again and again") }
+                return ClusterServer(id: "room-9", type: "room")
+            }
+        }
+        let answer = try #require(await (await frontend.player()).ask("room.room.echo", "x"))
+        #expect(answer.contains(AppError.unavailable) && answer.contains("room-9"), "\(answer)")
+        #expect(asked.withLock { $0 } == 1)
+    }
+
+    private static func bind(_ user: String) -> [UInt8] {
+        TestClient.message(.request(id: 1, .text("connector.room.bind")), #"{"content":"\#(user)"}"#)
+    }
+}
+
+extension ClusterWorld {
+    fileprivate func subscriptions() async -> Int {
+        let bus = bus
+        return await world.first.run { bus.port(on: $0).subscriptionCount }
+    }
+
+    fileprivate func holder(of user: String) async throws -> String? {
+        let registry = registry
+        return try await run { try await registry.get(RegistryBytes("pitaya/bindings/connector/\(user)"))?.value.text }
+    }
+
+    /// As a server does that nobody here can hear.
+    fileprivate func logInElsewhere(_ users: String...) async throws {
+        let registry = registry
+        try await run {
+            for user in users { try await registry.put(RegistryBytes("pitaya/bindings/connector/\(user)"), "conn-9") }
+        }
+    }
+
+    /// The first loop loses the bus and finds it again.
+    fileprivate func cutOff(_ meanwhile: () -> Void) async {
+        let bus = bus
+        await world.first.run { bus.port(on: $0).lost("it was cut off") }
+        world.settle()
+        meanwhile()
+        await world.first.run { bus.port(on: $0).becomes(.open) }
+        world.settle()
+    }
+}
