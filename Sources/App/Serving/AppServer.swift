@@ -6,7 +6,7 @@ import OmniwayWire
 /// An app that runs: its parts on the loops, and what they share.
 final class AppServer: Sendable {
     let plan: AppPlan
-    let directory = SessionDirectory()
+    let directory: SessionDirectory
     private let app: App
     let loops: [EventLoop]
     let shards: [LoopBound<AppShard>]
@@ -20,6 +20,9 @@ final class AppServer: Sendable {
         _ plan: AppPlan, _ app: App, _ modules: [(name: String, module: any Module)], on loops: [EventLoop]
     ) async {
         (self.plan, self.app, self.modules, self.loops) = (plan, app, AppModules(modules), loops)
+        let isAlone = plan.cluster == nil
+        directory = SessionDirectory(
+            after: isAlone ? 0 : await loops[0].run { Int64.random(in: 0..<1 << 52, using: &$0.random) })
         var (shards, mailboxes): ([LoopBound<AppShard>], [Mailbox<AppMail>]) = ([], [])
         for (index, loop) in loops.enumerated() {
             let directory = directory

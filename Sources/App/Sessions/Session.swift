@@ -6,7 +6,7 @@ public import OmniwayWire
 /// Its messages begin in the order in which they came. One that waits does not hold up the next, nor other sessions:
 /// after an `await` other messages may have run, and the session may have ended. What is sent to it then is dropped.
 public final class Session {
-    /// Counted from one, in the whole server.
+    /// Counted in the whole server: from one, in a cluster from anywhere.
     public let id: Int64
     let home: Home
     /// Who this is, once `bind` has said so and no hook has refused it.

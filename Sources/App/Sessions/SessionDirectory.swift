@@ -16,8 +16,12 @@ final class SessionDirectory: Sendable {
     private let users = Lock<[String: SessionPlace]>([:])
     /// By their numbers, where other servers ask for them.
     private let numbers = Lock<[Int64: SessionPlace]>([:])
-    private let lastID = Atomic<Int64>(0)
+    private let lastID: Atomic<Int64>
     private let open = Atomic<Int>(0)
+
+    /// Sessions are counted from the number after this one. Servers of a cluster begin anywhere: what others still want
+    /// of a session of its last life must not find another's.
+    init(after last: Int64 = 0) { lastID = Atomic(last) }
 
     func newID() -> Int64 { lastID.add(1, ordering: .relaxed).newValue }
 

@@ -48,7 +48,8 @@ import Testing
         line(message.subject, try #require(Vectors.bytes(message.payload)))
     }
 
-    /// A request's own number for its client is the client's choice; ids and times of the metadata are not ours.
+    /// A request's own number for its client is the client's choice, that of a session its server's; ids and times of
+    /// the metadata are not ours.
     private static func line(_ subject: String, _ payload: [UInt8]) -> String {
         guard subject.hasPrefix("pitaya/servers/"),
             var request = try? PomeloProtos.Request(protobuf: unsafe payload.span.bytes)  // Safe: no padding.
@@ -62,6 +63,13 @@ import Testing
         }
         request.metadata = []
         request.msg?.id = 0
+        request.session?.id = 0
+        if let msg = request.msg, ["sys.bindsession", "sys.pushsession"].contains(msg.route),
+            var session = try? PomeloProtos.Session(protobuf: unsafe msg.data.span.bytes)  // Safe: no padding.
+        {
+            session.id = 0
+            request.msg?.data = session.protobuf
+        }
         return "\(subject) \(keys) \(request.protobuf)"
     }
 }

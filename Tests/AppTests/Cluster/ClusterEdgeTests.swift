@@ -30,6 +30,21 @@ import Testing
         #expect(asked.withLock { $0 } == 1)
     }
 
+    @Test func `a session of a frontend's last life is none of its next`() async throws {
+        let world = try await ClusterWorld()
+        let add: (App) -> Void = { app in
+            app.on("room.number") { (body: [UInt8], context) in Array("\(context.session.id)".utf8) }
+        }
+        var numbers: Set<String> = []
+        for _ in 0..<3 {
+            let frontend = try await world.server("connector", "conn-1", { _ in }, add)
+            numbers.insert(try #require(await (await frontend.player()).ask("connector.room.number")))
+            let app = frontend.app
+            try await world.run { _ = await app.stop() }
+        }
+        #expect(numbers.count == 3, "\(numbers)")
+    }
+
     private static func bind(_ user: String) -> [UInt8] {
         TestClient.message(.request(id: 1, .text("connector.room.bind")), #"{"content":"\#(user)"}"#)
     }
