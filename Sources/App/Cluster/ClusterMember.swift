@@ -42,7 +42,8 @@ final class ClusterMember: Sendable {
     /// New since the last time, and gone since.
     func know(_ servers: ClusterServers) {
         let before = known.withLock { exchange(&$0, with: servers) }
-        for change in servers.changes(since: before) where change.server.id != own.id {
+        for change in servers.changes(since: before) 
+        where change.server.id != own.id || change.server.type != own.type {
             Log.shared.info(
                 "cluster changed", ["server": change.server.id, "type": change.server.type, "change": change.word])
             for hook in hooks { hook(change) }
@@ -103,7 +104,6 @@ extension ClusterChange {
 extension ClusterServers {
     /// Who has come and gone, in the order of types and ids.
     func changes(since before: ClusterServers) -> [ClusterChange] {
-        before.all.filter { find($0.id) == nil }.map { .went($0) }
-            + all.filter { before.find($0.id) == nil }.map { .came($0) }
+        before.all.filter { !has($0) }.map { .went($0) } + all.filter { !before.has($0) }.map { .came($0) }
     }
 }

@@ -122,8 +122,8 @@ final class ClusterPart {
 
     private func servers(for route: PomeloRoute, at id: String?) throws(AppError) -> [ClusterServer] {
         if let id {
-            guard id != own.id else { throw .callsItself }
-            guard let server = servers.find(id) else {
+            if id == own.id, route.serverType.isEmpty || route.serverType == own.type { throw .callsItself }
+            guard let server = servers.find(id, preferring: route.serverType) else {
                 throw AppError(AppError.unknown, "server not found", metadata: ["id": id])
             }
             return [server]

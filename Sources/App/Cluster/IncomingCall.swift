@@ -138,7 +138,8 @@ extension ClusterPart {
 
     private func session(of request: PomeloProtos.Request, _ metadata: JSON.Object) throws(AppError) -> Session {
         let from = request.session ?? PomeloProtos.Session()
-        let type = servers.find(request.frontendID)?.type ?? metadata[CallMetadata.peerType]?.text ?? ""
+        let caller = metadata[CallMetadata.peerType]?.text ?? ""
+        let type = servers.find(request.frontendID, preferring: caller)?.type ?? caller
         let frontend = Frontend(request.frontendID, type, session: from.id, self)
         let session = Session(.elsewhere(frontend), shard, uid: from.uid.isEmpty ? nil : from.uid)
         session.data = try JSON.Object(sessionData: from.data)

@@ -45,6 +45,22 @@ import Testing
         #expect(numbers.count == 3, "\(numbers)")
     }
 
+    @Test func `servers of different types may have the same id`() async throws {
+        let world = try await ClusterWorld()
+        _ = try await world.server("store", "1")
+        _ = try await world.server("room", "1")
+        let frontend = try await world.server("connector", "1")
+        #expect(frontend.app.servers.map(\.type) == ["connector", "room", "store"])
+        let client = await frontend.player()
+        #expect(await client.ask("room.room.echo", "x") == "x")
+        #expect(await client.ask("room.room.bind", #"{"content":"ann"}"#, id: 2)?.contains("ann") == true)
+        let app = frontend.app
+        let answer = try await world.run {
+            try await app.rpc("store.remote.hello", Doc(doc: "you"), to: "1", as: Doc.self)
+        }
+        #expect(answer.doc == "hello you from store")
+    }
+
     private static func bind(_ user: String) -> [UInt8] {
         TestClient.message(.request(id: 1, .text("connector.room.bind")), #"{"content":"\#(user)"}"#)
     }
