@@ -69,6 +69,9 @@ final class Serving: Caller {
             try cluster.port.publish(reply, response.protobuf)
         } catch {
             Log.shared.warning("an answer to another server is lost", ["error": "\(error)"])
+            guard case .tooLarge = error, response.error?.metadata["error"] == nil else { return }
+            let why = "the answer is too large for the bus"
+            fail(AppError(AppError.internalError, why, metadata: ["error": "\(error)"]))
         }
     }
 }

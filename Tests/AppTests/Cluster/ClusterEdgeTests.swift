@@ -61,6 +61,19 @@ import Testing
         #expect(answer.doc == "hello you from store")
     }
 
+    @Test func `an answer that is too large for the bus is an error at once`() async throws {
+        let world = try await ClusterWorld()
+        _ = try await world.server("room", "room-1") { _ in
+        } _: { app in
+            app.on("room.large") { (body: [UInt8], context) in [UInt8](repeating: 0x20, count: 2 << 20) }
+        }
+        let request = PomeloProtos.Request(
+            type: .sys, msg: PomeloProtos.Msg(route: "room.room.large", type: .request), metadata: Array("{}".utf8))
+        let answer = try await world.ask("pitaya/servers/room/room-1", request.protobuf)
+        #expect(answer?.error?.code == AppError.internalError)
+        #expect(answer?.error?.message.contains("too large") == true, "\(String(describing: answer))")
+    }
+
     private static func bind(_ user: String) -> [UInt8] {
         TestClient.message(.request(id: 1, .text("connector.room.bind")), #"{"content":"\#(user)"}"#)
     }
