@@ -13,6 +13,12 @@ final class ClusterPart {
     /// Users that are being bound on this loop, until it is decided.
     var claims: [UserClaim] = []
     var wasAway = false
+    /// Somebody looks who has logged in elsewhere, and somebody must look again.
+    var (isReviewing, mustReview) = (false, false)
+    /// Users that left while the registry could not hear of it; a few more than once.
+    var unforgotten: [String] = []
+    private(set) var hasEnded = false
+    private var observer: BusObserver?
     /// Calls of remotes go around the loops.
     var nextLoop = 0
     var servers = ClusterServers([])
@@ -36,11 +42,13 @@ final class ClusterPart {
         "sys.bindsession", shard.counters.add("sys.bindsession", type: "rpc"), Self.bindingHandler, Pipeline())
 
     func keep(_ subscription: BusSubscription) { subscriptions.append(subscription) }
+    func follows(_ observer: BusObserver) { self.observer = observer }
 
     /// Nothing more is heard of the others.
     func end() {
         for subscription in exchange(&subscriptions, with: []) { subscription.cancel() }
-        port.stateChanged = { _ in }
+        if let observer { port.cancel(observer) }
+        hasEnded = true
     }
 
     // MARK: Clients' messages that go on

@@ -205,6 +205,8 @@ enum AppMail: Sendable {
     /// A user has logged in at a server. Who has claimed the user before, by the registry's count, is the older one;
     /// servers that do not count are always right.
     case bound(user: String, at: String, revision: Int64?)
+    /// Logins elsewhere may not have been heard of.
+    case reviewClaims
     /// Something for other servers.
     case publish([(subject: String, body: [UInt8])])
 }

@@ -67,6 +67,7 @@ final class AppShard: LinkIntake, TimerTarget {
         case .serve(let call): cluster?.serve(call)
         case .serveSession(let call, let link): cluster?.serve(call, about: connection(link)?.session)
         case .bound(let user, let server, let revision): cluster?.heard(user, at: server, revision)
+        case .reviewClaims: cluster?.reviewClaims()
         case .publish(let messages): cluster?.publish(messages)
         }
     }

@@ -23,8 +23,7 @@ public final class BusPort {
     public private(set) var state = BusState.connecting {
         didSet { counters.open.add((state.isUsable ? 1 : 0) - (oldValue.isUsable ? 1 : 0)) }
     }
-    /// Called whenever `state` has changed.
-    public var stateChanged: (BusState) -> Void = { _ in }
+    private var observers = BusObservers()
 
     let counters: BusCounters
     var name: LoopLocal<BusPort>?
@@ -52,6 +51,18 @@ public final class BusPort {
         let id = (0..<22).map { _ in letters[Int(loop.random.next() % UInt64(letters.count))] }
         inbox = Array(inboxPrefix.utf8) + [UInt8(ascii: ".")] + id + [UInt8(ascii: ".")]
         driver.start(for: self)
+    }
+
+    /// Calls `changed` with each new state, until the observer is cancelled.
+    @discardableResult
+    public func whenStateChanges(_ changed: @escaping (BusState) -> Void) -> BusObserver { observers.add(changed) }
+
+    /// Nobody wants to know any more.
+    public func cancel(_ observer: BusObserver) { observers.remove(observer) }
+
+    private func tellObservers() {
+        let now = state
+        for observer in observers.observers { observers.find(observer)?(now) }
     }
 
     /// Messages and requests go through now.
@@ -280,7 +291,7 @@ public final class BusPort {
     func becomes(_ next: BusState) {
         if state == next || state == .closed || state == .draining && next == .open { return }
         state = next
-        stateChanged(next)
+        tellObservers()
         if next == .open { for waiter in exchange(&waitingToOpen, with: []) { waiter.end(nil) } }
     }
 
@@ -346,7 +357,7 @@ public final class BusPort {
         for subscription in subscriptions.all { subscription.cancel() }
         for flush in exchange(&flushes, with: []) { flush.done(.closed) }
         failAll(.closed)
-        stateChanged(.closed)
+        tellObservers()
         for waiter in exchange(&waitingToOpen, with: []) { waiter.end(.closed) }
         for done in exchange(&waitingToDrain, with: []) { done() }
     }

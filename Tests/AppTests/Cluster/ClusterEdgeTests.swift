@@ -74,6 +74,52 @@ import Testing
         #expect(answer?.error?.message.contains("too large") == true, "\(String(describing: answer))")
     }
 
+    // MARK: Logins elsewhere that nobody has heard of
+
+    @Test func `each server of a process looks who has logged in elsewhere while the bus was away`() async throws {
+        let world = try await ClusterWorld()
+        let frontends = [
+            try await world.server("connector", "conn-1"), try await world.server("connector", "conn-2"),
+        ]
+        var players: [TestClient] = []
+        for (frontend, name) in zip(frontends, ["ann", "bob"]) {
+            let player = await frontend.player()
+            _ = await player.ask("connector.room.bind", #"{"content":"\#(name)"}"#)
+            players.append(player)
+        }
+        try await world.logInElsewhere("ann", "bob")
+        await world.cutOff {}
+        for player in players { #expect(await player.message()?.kind == "kick") }
+    }
+
+    @Test func `it looks on all loops, though one of them hears of logins`() async throws {
+        let world = try await ClusterWorld(loops: 3)
+        let frontend = try await world.server("connector", "conn-1")
+        let names = ["a", "b", "c", "d", "e", "f"]
+        var players: [TestClient] = []
+        for name in names {
+            let player = await frontend.player()
+            _ = await player.ask("connector.room.bind", #"{"content":"\#(name)"}"#)
+            players.append(player)
+        }
+        try await world.logInElsewhere("a", "b", "c", "d", "e", "f")
+        await world.cutOff {}
+        for player in players { #expect(await player.message()?.kind == "kick") }
+    }
+
+    @Test func `it looks again when the registry was away as well`() async throws {
+        let world = try await ClusterWorld()
+        let player = await (try world.server("connector", "conn-1")).player()
+        _ = await player.ask("connector.room.bind", #"{"content":"ann"}"#)
+        try await world.logInElsewhere("ann")
+        await world.cutOff { world.registry.simulateOutage(true) }
+        world.world.advance(by: .seconds(20))
+        #expect(await !player.isOver)
+        world.registry.simulateOutage(false)
+        world.world.advance(by: .seconds(60))
+        #expect(await player.message()?.kind == "kick")
+    }
+
     private static func bind(_ user: String) -> [UInt8] {
         TestClient.message(.request(id: 1, .text("connector.room.bind")), #"{"content":"\#(user)"}"#)
     }

@@ -10,7 +10,7 @@ import Testing
     @Test func `a connection that was cut comes back with all its subscriptions`() async throws {
         let (cluster, heard) = (try await FakeCluster(), Heard())
         try await cluster.with { port in
-            port.stateChanged = { heard.add("\($0)") }
+            port.whenStateChanges { heard.add("\($0)") }
             for name in ["a", "b"] { try port.subscribe(name) { _ in } }
             try port.subscribe("gone") { _ in }.cancel()
         }
@@ -93,7 +93,7 @@ import Testing
 
     @Test func `a server that falls silent is given up after its pings`() async throws {
         let (cluster, heard) = (try await FakeCluster { $0.pingInterval = .seconds(10) }, Heard())
-        await cluster.with { port in port.stateChanged = { heard.add("\($0)") } }
+        await cluster.with { port in _ = port.whenStateChanges { heard.add("\($0)") } }
         cluster.world.advance(by: .seconds(300))
         #expect(await cluster.state() == .open, "it answers pings")
         await cluster.serve { $0.isSilent = true }
@@ -253,7 +253,7 @@ import Testing
     @Test func `a loop that ends takes its port along, and fails what is under way`() async throws {
         let (cluster, heard) = (try await FakeCluster(), Heard())
         try await cluster.with { port in
-            port.stateChanged = { heard.add("\($0)") }
+            port.whenStateChanges { heard.add("\($0)") }
             _ = try port.subscribe("slow") { _ in }
         }
         await cluster.request("slow", into: heard)

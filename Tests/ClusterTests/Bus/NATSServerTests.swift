@@ -141,7 +141,7 @@ import Testing
         try await BusWorld.run(try NATSBus(try NATSSettings(server.address))) { world in
             let states = Heard()
             let bus = world.bus
-            await world.first.run { loop in bus.port(on: loop).stateChanged = { states.add("\($0)") } }
+            await world.first.run { loop in _ = bus.port(on: loop).whenStateChanges { states.add("\($0)") } }
             let heard = try await world.hear("s", on: world.second)
             try await world.publish("s", "1", on: world.first)
             _ = await heard.wait(for: 1)
@@ -175,7 +175,7 @@ import Testing
             let states = Heard()
             let bus = world.bus
             _ = try await world.listen("echo", on: world.first) { try? $0.respond($0.payload) }
-            await world.first.run { loop in bus.port(on: loop).stateChanged = { states.add("\($0)") } }
+            await world.first.run { loop in _ = bus.port(on: loop).whenStateChanges { states.add("\($0)") } }
             server.signal(SIGSTOP)
             let failure = await world.failure(of: "echo", on: world.first)
             #expect(failure?.code == "bus-lost")
@@ -235,7 +235,7 @@ import Testing
             let states = Heard()
             let heard = try await world.hear("flood", on: world.second)
             await world.second.run { loop in
-                bus.port(on: loop).stateChanged = { states.add("\($0)") }
+                bus.port(on: loop).whenStateChanges { states.add("\($0)") }
                 loop.forEachLink { $0.pauseReading() }
             }
             let body = [UInt8](repeating: 0x78, count: 64 << 10)
