@@ -11,6 +11,8 @@ final class UserClaim {
     private var subscriptions: [BusSubscription] = []
     /// The registry's count of the claim; nil where users may have a session on each frontend.
     private(set) var revision: Int64?
+    /// The registry may have the user down for this server.
+    private var mayBeWritten = false
     /// What others have said while it was not decided.
     private var heard: Int64?
 
@@ -22,7 +24,7 @@ final class UserClaim {
     }
 
     private var type: String { cluster.own.type }
-    private var key: RegistryBytes { RegistryBytes(cluster.member.keys.binding(user, at: type)) }
+    private var key: RegistryBytes { cluster.key(of: user) }
 
     nonisolated(nonsending) func make() async throws {
         cluster.claims.append(self)
@@ -44,6 +46,7 @@ final class UserClaim {
         do {
             var before = try await registry.get(key)
             while true {
+                mayBeWritten = true
                 let condition: RegistryCondition = before.map { .unchanged($0) } ?? .absent(key)
                 let outcome = try await registry.transact(
                     RegistryTransaction(
@@ -87,17 +90,7 @@ final class UserClaim {
     }
 
     /// The user has left, and nobody has the name now.
-    func end() {
-        guard revision != nil else { return }
-        let id = RegistryBytes(cluster.own.id)
-        cluster.registry.transact(
-            RegistryTransaction(if: [.value(of: key, is: id)], then: [.delete(key)])
-        ) { [user] result in
-            if case .failure(let error) = result {
-                Log.shared.info("the registry still has a user that left", ["user": user, "error": "\(error)"])
-            }
-        }
-    }
+    func end() { if mayBeWritten { cluster.forget(user) } }
 
     func cancel() { for subscription in exchange(&subscriptions, with: []) { subscription.cancel() } }
 }

@@ -91,7 +91,7 @@ public final class Session {
         case .here: try await claim(uid)
         case .elsewhere(let frontend): try await frontend.bind(uid)
         }
-        guard isOpen else { throw AppError(AppError.gone, "the session ended while it was bound") }
+        try checkStillThere()
         self.uid = uid
         if let place, let older = shard.directory.bind(uid, at: place) { shard.server?.kick(older, .replaced) }
         for hook in shard.plan.boundHooks { try await hook(self, uid) }
@@ -102,12 +102,18 @@ public final class Session {
         let claim = try UserClaim(uid, cluster)
         do {
             try await claim.make()
+            try checkStillThere()
         } catch {
             claim.cancel()
             if shard.directory.find(uid) == nil { claim.end() }
             throw error
         }
         self.claim = claim
+    }
+
+    private func checkStillThere() throws(AppError) {
+        if isOpen, endReason == nil { return }
+        throw AppError(AppError.gone, "the session ended while it was bound")
     }
 
     /// Closes the session when the time is over: a token holds for so long. Called again, by a handler that has seen a

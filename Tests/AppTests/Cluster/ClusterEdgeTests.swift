@@ -10,6 +10,37 @@ import Testing
 
 /// What happens seldom: at the wrong moment, twice, or to servers that are not what others think.
 @Suite struct ClusterEdgeTests {
+    @Test func `a client that leaves while it is bound leaves nothing behind`() async throws {
+        let world = try await ClusterWorld()
+        let frontend = try await world.server("connector", "conn-1")
+        let before = await world.subscriptions()
+        for _ in 0..<5 {
+            let client = await frontend.player()
+            await client.write(Self.bind("ann"))
+            await client.close()
+            world.world.advance(by: .seconds(1))
+        }
+        #expect(await world.subscriptions() == before)
+        #expect(try await world.holder(of: "ann") == nil)
+    }
+
+    @Test func `a client that leaves while another server binds it leaves nothing behind`() async throws {
+        let world = try await ClusterWorld()
+        let frontend = try await world.server("connector", "conn-1")
+        _ = try await world.server("room", "room-1")
+        let before = await world.subscriptions()
+        for turns in 1...12 {
+            let client = await frontend.player()
+            await client.write(
+                TestClient.message(.request(id: 1, .text("room.room.bind")), #"{"content":"bob"}"#))
+            for _ in 0..<turns { _ = world.world.first.simulateTurn() }
+            await client.close()
+            world.world.advance(by: .seconds(1))
+        }
+        #expect(try await world.holder(of: "bob") == nil)
+        #expect(await world.subscriptions() == before)
+    }
+
     @Test func `an application that insists on a server that has gone is told so`() async throws {
         let world = try await ClusterWorld()
         _ = try await world.server("room", "room-1")
@@ -72,6 +103,18 @@ import Testing
         let answer = try await world.ask("pitaya/servers/room/room-1", request.protobuf)
         #expect(answer?.error?.code == AppError.internalError)
         #expect(answer?.error?.message.contains("too large") == true, "\(String(describing: answer))")
+    }
+
+    @Test func `the key of a user who left while the registry was away goes when it is back`() async throws {
+        let world = try await ClusterWorld()
+        let client = await (try world.server("connector", "conn-1")).player()
+        _ = await client.ask("connector.room.bind", #"{"content":"ann"}"#)
+        world.registry.simulateOutage(true)
+        await client.close()
+        world.world.advance(by: .seconds(20))
+        world.registry.simulateOutage(false)
+        world.world.advance(by: .seconds(30))
+        #expect(try await world.holder(of: "ann") == nil)
     }
 
     // MARK: Logins elsewhere that nobody has heard of
