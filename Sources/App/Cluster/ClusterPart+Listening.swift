@@ -26,6 +26,15 @@ extension ClusterPart {
         keep(bindings)
     }
 
+    /// Who sends from now on finds nobody, and turns to another server; what has been sent before comes still. Those
+    /// who ask a frontend ask for sessions that are still there.
+    func takeNoMore(within limit: Duration, then: @escaping (Int) -> Void) {
+        if own.isFrontend { return then(0) }
+        let last = LastCalls(then)
+        shard.loop.after(limit, last)  // A bus that stands still does not say that it was all.
+        for subscription in exchange(&subscriptions, with: []) { subscription.drain { last.end() } }
+    }
+
     /// To the loop that handles it: all messages of a session on the same one, so that they stay in order.
     private func pass(_ call: IncomingCall) {
         guard let server = shard.server else { return }
@@ -51,6 +60,14 @@ extension ClusterPart {
         shard.counters.refused.add(1)
         Serving(self, call).fail(.tooMuch)
     }
+}
+
+private final class LastCalls: TimerTarget {
+    private var then: ((Int) -> Void)?
+    init(_ then: @escaping (Int) -> Void) { self.then = then }
+
+    func end() { exchange(&then, with: nil)?(0) }
+    func timerFired(_ token: UInt64, on loop: Loop) { end() }
 }
 
 extension PomeloProtos.Request {

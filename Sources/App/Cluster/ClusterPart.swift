@@ -24,7 +24,7 @@ final class ClusterPart {
     var servers = ClusterServers([])
     /// By the type of the servers that they lead to.
     private var routes: [String: Route] = [:]
-    private var subscriptions: [BusSubscription] = []
+    var subscriptions: [BusSubscription] = []
     /// Calls of other servers that have not begun: nothing may overtake them.
     var notBegun = 0
 

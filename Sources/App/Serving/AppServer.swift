@@ -62,6 +62,10 @@ final class AppServer: Sendable {
         if drains, let drain = plan.settings.drain { await letLeave(drain) }
         app.timers.end()
         let limit = plan.settings.drainLimit
+        for await _ in await begin(shards[0], { shard, then in
+            guard let cluster = shard.cluster else { return then(0) }
+            cluster.takeNoMore(within: min(limit, .seconds(1)), then: then)
+        }) {}
         var waits: [AsyncStream<Int>] = []
         for shard in shards { waits.append(await begin(shard) { $0.drain(within: limit, then: $1) }) }
         var cutOff = 0

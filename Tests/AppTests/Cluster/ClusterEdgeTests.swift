@@ -105,6 +105,36 @@ import Testing
         #expect(answer?.error?.message.contains("too large") == true, "\(String(describing: answer))")
     }
 
+    @Test func `a server that finishes what it has takes nothing more`() async throws {
+        let world = try await ClusterWorld()
+        let diary = Diary()
+        let room = try await world.server("room", "room-1") { _ in
+        } _: { app in
+            app.on("room.slow") { (body: [UInt8], context) in
+                try await context.sleep(for: .seconds(1))
+                return Array("done".utf8)
+            }
+            app.on("room.note") { (body: [UInt8], context) in
+                diary.note("too late")
+                return body
+            }
+        }
+        let client = await (try world.server("connector", "conn-1")).player()
+        await client.request("room.room.slow")
+        let app = room.app
+        let stopped = Task { await app.stop() }
+        for _ in 0..<2000 {
+            world.world.settle()
+            await Task.yield()
+        }
+        let request = PomeloProtos.Request(
+            type: .sys, msg: PomeloProtos.Msg(route: "room.room.note", type: .request), metadata: Array("{}".utf8))
+        let answer = try await world.ask("pitaya/servers/room/room-1", request.protobuf)
+        #expect(answer == nil && diary.all == [])
+        #expect(await client.message()?.text == "done")
+        try await world.run { _ = await stopped.value }
+    }
+
     @Test func `the key of a user who left while the registry was away goes when it is back`() async throws {
         let world = try await ClusterWorld()
         let client = await (try world.server("connector", "conn-1")).player()
