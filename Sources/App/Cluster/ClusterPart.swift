@@ -25,7 +25,10 @@ final class ClusterPart {
     /// By the type of the servers that they lead to.
     private var routes: [String: Route] = [:]
     var subscriptions: [BusSubscription] = []
-    /// Calls of other servers that have not begun: nothing may overtake them.
+    /// Calls of other servers under way, counted.
+    var calls: [UInt64: Call] = [:]
+    private var lastCall: UInt64 = 0
+    /// Of these, those that have not begun: nothing may overtake them.
     var notBegun = 0
 
     init(_ member: ClusterMember, _ shard: AppShard) {
@@ -44,8 +47,16 @@ final class ClusterPart {
     func keep(_ subscription: BusSubscription) { subscriptions.append(subscription) }
     func follows(_ observer: BusObserver) { self.observer = observer }
 
-    /// Nothing more is heard of the others.
+    func began(_ call: Call, _ serving: Serving, _ task: StartedTask) {
+        lastCall += 1
+        (serving.number, calls[lastCall]) = (lastCall, call)
+        notBegun += 1
+        call.started(task)
+    }
+
+    /// Nothing more is heard of the others, and those who still wait are told so.
     func end() {
+        for number in calls.keys.sorted() { calls[number]?.cutOff() }
         for subscription in exchange(&subscriptions, with: []) { subscription.cancel() }
         if let observer { port.cancel(observer) }
         hasEnded = true

@@ -22,6 +22,8 @@ final class Serving: Caller {
     private let cluster: ClusterPart
     private let reply: String?
     private let isNotify: Bool
+    /// Among the calls under way.
+    var number: UInt64 = 0
 
     init(_ cluster: ClusterPart, _ call: IncomingCall) {
         (self.cluster, reply, isNotify) = (cluster, call.reply, call.msg.type == .notify)
@@ -39,7 +41,10 @@ final class Serving: Caller {
         ended(call)
     }
 
-    func ended(_ call: Call) { shard.callEnded() }
+    func ended(_ call: Call) {
+        cluster.calls[number] = nil
+        shard.callEnded()
+    }
 
     func answer(_ outcome: Result<[UInt8], any Error>, id: UInt64, _ route: Route, _ context: Context) {
         let time = shard.loop.clockTime - context.arrived
@@ -112,8 +117,7 @@ extension ClusterPart {
             shard.counters.refused.add(1)
             throw AppError.tooMuch
         }
-        task.started(started)
-        notBegun += 1
+        began(task, serving, started)
     }
 
     private func find(_ call: IncomingCall, _ name: String) throws(AppError) -> Route {

@@ -41,8 +41,7 @@ extension ClusterPart {
             deadline: shard.loop.now + settings.callLimit)
         let task = Call(serving, context, id: 0, binding, call.msg.data)
         guard let started = shard.start(task) else { throw AppError.tooMuch }
-        task.started(started)
-        notBegun += 1
+        began(task, serving, started)
     }
 
     static let bindingHandler = Handler(

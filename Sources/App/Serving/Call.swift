@@ -54,6 +54,12 @@ final class Call: LoopTask, TimerTarget {
         cancel()
     }
 
+    /// The app ends. Whoever waits elsewhere is told so.
+    func cutOff() {
+        finish(.failure(AppError(AppError.unavailable, "the server was stopped before it had an answer")))
+        cancel()
+    }
+
     func cancel() {
         isOver = true
         if let deadline { context.loop.cancel(deadline) }

@@ -135,6 +135,35 @@ import Testing
         try await world.run { _ = await stopped.value }
     }
 
+    @Test func `who waits for a server that is stopped too early is told so`() async throws {
+        let world = try await ClusterWorld()
+        let diary = Diary()
+        var settings = AppSettings()
+        settings.drainLimit = .seconds(1)
+        let room = App(type: "room", id: "room-1", settings: settings)
+        room.join(registry: world.registry, bus: world.bus)
+        room.on("room.slow") { (body: [UInt8], context) in
+            do {
+                try await context.sleep(for: .seconds(3))
+            } catch { diary.note("cancelled") }
+            return body
+        }
+        let loops = world.world.loops
+        try await world.run { try await room.start(on: loops) }
+        let client = await (try world.server("connector", "conn-1")).player()
+        await client.request("room.room.slow")
+        let stopped = Task { await room.stop() }
+        for _ in 0..<2000 {
+            world.world.settle()
+            await Task.yield()
+        }
+        world.world.advance(by: .milliseconds(1500))
+        try await world.run { _ = await stopped.value }
+        world.world.settle()
+        #expect(await client.message()?.text.contains(AppError.unavailable) == true)
+        #expect(diary.all == ["cancelled"])
+    }
+
     @Test func `the key of a user who left while the registry was away goes when it is back`() async throws {
         let world = try await ClusterWorld()
         let client = await (try world.server("connector", "conn-1")).player()
