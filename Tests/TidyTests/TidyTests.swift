@@ -13,8 +13,8 @@ import Testing
             "Glibc", "Synchronization", "CSystem", "COpenSSL", "OmniwayWire", "OmniwayCrypto", "OmniwayTelemetry",
         ],
         "Cluster": [
-            "Glibc", "Synchronization", "CSQLite", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport",
-            "OmniwayTelemetry",
+            "Glibc", "Synchronization", "Distributed", "FoundationEssentials", "CSQLite", "OmniwayWire",
+            "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry",
         ],
         "Gateway": ["Synchronization", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"],
         "App": [
