@@ -52,14 +52,19 @@ public struct ActorInvocationDecoder: DistributedTargetInvocationDecoder {
     public mutating func decodeGenericSubstitutions() throws -> [any Any.Type] { [] }
 
     public mutating func decodeNextArgument<Argument: Codable>() throws -> Argument {
-        guard let bytes = arguments.popFirst() else {
-            throw ActorError(.refused, "the method has more arguments than the call")
-        }
-        return try ActorCoding.decode(Argument.self, from: bytes, of: system)
+        guard let bytes = arguments.popFirst() else { throw UnfitArguments(why: "there are too few") }
+        do {
+            return try ActorCoding.decode(Argument.self, from: bytes, of: system)
+        } catch { throw UnfitArguments(why: "one is no \(Argument.self): \(error)") }
     }
 
     public mutating func decodeReturnType() throws -> (any Any.Type)? { nil }
     public mutating func decodeErrorType() throws -> (any Any.Type)? { nil }
+}
+
+/// The method has not run. Not an `ActorError`, which a method may throw that has called another.
+private struct UnfitArguments: Error {
+    let why: String
 }
 
 /// Keeps what a method has returned or thrown, as bytes.
@@ -82,6 +87,12 @@ public final class ActorResultHandler: DistributedTargetInvocationResultHandler,
 
     public func onThrow<Failure: Error>(error: Failure) async throws {
         keep {
+            if let unfit = error as? UnfitArguments {
+                return .failed(ActorError(.refused, "the arguments do not fit, \(unfit.why); are both of one version?"))
+            }
+            if error is ExecuteDistributedTargetError {
+                return .failed(ActorError(.refused, "the actor has no such method; are both programs of one version?"))
+            }
             guard let coded = error as? any (Error & Codable),
                 settings.errors.contains(where: { $0 == type(of: coded) as Any.Type })
             else { return .failed(ActorError(.failed, "\(Swift.type(of: error)): \(error)")) }

@@ -5,7 +5,7 @@ import OmniwayTransport
 enum ActorMail: Sendable {
     case join(ActorPromise<ActorError?>)
     case claim(ActorIdentity, ActorPromise<ActorError?>)
-    case release(ActorIdentity)
+    case release(ActorIdentity, ActorPromise<Void>)
     case call(OutgoingRequest)
     /// Whoever made that call does not wait any more.
     case cancel(UInt64)
@@ -88,7 +88,7 @@ final class ActorNode {
         switch mail {
         case .join(let waiter): join(waiter)
         case .claim(let identity, let waiter): claim(identity, waiter)
-        case .release(let identity): release(identity)
+        case .release(let identity, let waiter): release(identity, waiter)
         case .call(let request): OutgoingCall(request, self).start()
         case .cancel(let number): outgoing[number]?.cancel()
         case .leave(let waiter):
@@ -181,19 +181,20 @@ final class ActorNode {
         }
     }
 
-    private func release(_ identity: ActorIdentity) {
+    private func release(_ identity: ActorIdentity, _ waiter: ActorPromise<Void>? = nil) {
         guard claims.removeValue(forKey: identity) != nil else { return }
         counters.actors.add(-1)
-        giveBack(identity)
+        giveBack(identity, waiter)
     }
 
     /// Deletes the key if it is ours, also from what the lease puts again.
-    private func giveBack(_ identity: ActorIdentity) {
+    private func giveBack(_ identity: ActorIdentity, _ waiter: ActorPromise<Void>? = nil) {
         let key = key(of: identity)
         lease?.forget(key)
         registry.transact(
             RegistryTransaction(if: [.value(of: key, is: RegistryBytes(name))], then: [.delete(key)])
         ) { result in
+            waiter?.give(())
             // It goes with the lease then, at the latest.
             if case .failure(let error) = result {
                 Log.shared.notice(

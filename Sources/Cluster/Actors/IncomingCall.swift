@@ -2,7 +2,7 @@ import OmniwayTelemetry
 import OmniwayTransport
 
 extension ActorNode {
-    /// A message for this host. What is no call is counted and forgotten: whoever sent it does not understand an answer.
+    /// A message for this host. What is no call is counted and forgotten: its sender would understand no answer.
     func receive(_ message: BusMessage) {
         switch ActorRequest(message.payload) {
         case .call(let call):
@@ -106,8 +106,6 @@ final class IncomingCall: LoopTask, TimerTarget {
                 try await actor.run(call.target, call.arguments, handler)
             }
             return handler.answer
-        } catch let error as ActorError {
-            return .failed(error)
         } catch {
             return .failed(ActorError(.refused, "\(call.identity.type) cannot be called so: \(error)"))
         }

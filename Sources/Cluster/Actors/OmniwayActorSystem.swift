@@ -76,7 +76,7 @@ public final class OmniwayActorSystem: DistributedActorSystem, Sendable {
             table.add(HostedActorOf(actor), as: identity)
             return actor
         } catch {
-            door.post(.release(identity))
+            await release(identity)
             throw error
         }
     }
@@ -94,10 +94,13 @@ public final class OmniwayActorSystem: DistributedActorSystem, Sendable {
         try Act.resolve(id: ActorIdentity(type, name), using: self)
     }
 
-    /// Gives the name back, and lets go of the actor. Calls under way are finished.
-    public func release(_ identity: ActorIdentity) {
+    /// Lets go of the actor and gives the name back; when the registry is away, the lease does so at its end. Calls
+    /// under way are finished.
+    public func release(_ identity: ActorIdentity) async {
         table.remove(identity)
-        door.post(.release(identity))
+        await withCheckedContinuation { waiter in
+            door.post(.release(identity, ActorPromise(otherwise: ()) { waiter.resume() }))
+        }
     }
 
     /// What is hosted here, in the order of types and names.

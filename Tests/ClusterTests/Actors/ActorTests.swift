@@ -51,7 +51,8 @@ import Testing
         let first = try await world.host("a")
         #expect(await world.refusal("a", on: 1) == .taken)
         #expect(await world.refusal("a", on: 0) == .taken)
-        world.systems[0].release(first.id)
+        let system = world.systems[0]
+        try await world.world.run { await system.release(first.id) }
         _ = try await world.host("a", on: 1, from: 7)
         let tally = try world.tally("a", from: 0)
         #expect(try await world.world.run { try await tally.now } == 7)
