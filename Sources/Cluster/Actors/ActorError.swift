@@ -73,5 +73,5 @@ public struct ActorError: DistributedActorSystemError, Equatable, CustomStringCo
         self.init(error.code == .leaseLost ? .leaseLost : .registryAway, "the registry: \(error)")
     }
 
-    static let closed = ActorError(.closed, "this part of the cluster has left it, or its loop has ended")
+    static let closed = ActorError(.closed, "the system was left, or its loop has ended or is far behind")
 }

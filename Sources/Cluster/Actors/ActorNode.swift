@@ -5,6 +5,8 @@ import OmniwayTransport
 enum ActorMail: Sendable {
     case join(ActorPromise<ActorError?>)
     case claim(ActorIdentity, ActorPromise<ActorError?>)
+    /// Whether the name is still ours, now that the actor is made.
+    case confirm(ActorIdentity, ActorPromise<Bool>)
     case release(ActorIdentity, ActorPromise<Void>)
     case call(OutgoingRequest)
     /// Whoever made that call does not wait any more.
@@ -88,12 +90,12 @@ final class ActorNode {
         switch mail {
         case .join(let waiter): join(waiter)
         case .claim(let identity, let waiter): claim(identity, waiter)
+        case .confirm(let identity, let waiter): waiter.give(claims[identity] != nil)
         case .release(let identity, let waiter): release(identity, waiter)
         case .call(let request): OutgoingCall(request, self).start()
         case .cancel(let number): outgoing[number]?.cancel()
         case .leave(let waiter):
             isLeaving = true
-            for call in outgoing.values.sorted(by: { $0.number < $1.number }) { call.end(.failed(.closed)) }
             waiter.give(lease)
         case .end(let limit, let waiter):
             waitingForEnd = waiter
@@ -124,6 +126,7 @@ final class ActorNode {
 
     private func end() {
         for call in incoming.values.sorted(by: { $0.number < $1.number }) { call.cancel() }
+        for call in outgoing.values.sorted(by: { $0.number < $1.number }) { call.end(.failed(.closed)) }
         subscription?.cancel()
         mirror?.end()
         for identity in table.identities { table.remove(identity) }

@@ -74,10 +74,19 @@ public final class OmniwayActorSystem: DistributedActorSystem, Sendable {
                 throw ActorError(.invalid, "the actor for \(identity) is another one; make it within the closure")
             }
             table.add(HostedActorOf(actor), as: identity)
+            guard await isOurs(identity) else {
+                throw ActorError(.taken, "\(identity) has become another host's while it was made")
+            }
             return actor
         } catch {
             await release(identity)
             throw error
+        }
+    }
+
+    private func isOurs(_ identity: ActorIdentity) async -> Bool {
+        await withCheckedContinuation { waiter in
+            door.post(.confirm(identity, ActorPromise(otherwise: false) { waiter.resume(returning: $0) }))
         }
     }
 
@@ -106,8 +115,8 @@ public final class OmniwayActorSystem: DistributedActorSystem, Sendable {
     /// What is hosted here, in the order of types and names.
     public var hosted: [ActorIdentity] { table.identities }
 
-    /// Gives all names back, ends calls that wait for answers as `closed`, and lets go of the loop. Calls from
-    /// elsewhere that are under way are finished within `limit`. Call it once.
+    /// Gives all names back, lets calls from elsewhere that are under way be finished within `limit`, then ends those
+    /// that wait for answers here as `closed`, and lets go of the loop. Call it once.
     public func leave(within limit: Duration = .seconds(5)) async {
         let lease = await withCheckedContinuation { waiter in
             door.post(.leave(ActorPromise(otherwise: nil) { waiter.resume(returning: $0) }))

@@ -54,6 +54,26 @@ import Testing
         #expect(await world.count("omniway_actor_evictions_total", loop: 1) == 1)
     }
 
+    @Test func `a name that is lost while its actor is made is not hosted`() async throws {
+        let world = try await ActorWorld()
+        let (system, gate) = (world.systems[0], Turnstile())
+        let making = Task {
+            try await system.host("a") { system in
+                await gate.wait()
+                return Tally(system)
+            }
+        }
+        await world.settle { gate.arrived == 1 }
+        world.registries[0].simulateOutage(true)
+        world.world.advance(by: .seconds(12))
+        _ = try await world.host("a", on: 1)
+        world.registries[0].simulateOutage(false)
+        world.world.advance(by: .seconds(10))
+        gate.open()
+        #expect(await world.code { try await making.value } == .taken)
+        #expect(system.hosted.isEmpty)
+    }
+
     @Test func `while the registry is away known actors are called, and unknown ones cannot be found`() async throws {
         let world = try await ActorWorld()
         _ = try await world.host("a", on: 0, from: 3)
