@@ -101,7 +101,7 @@ let package = Package(
             "Cluster",
             [
                 "OmniwayCluster", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry",
-                "OmniwayTesting", "RegistryWriter", "ClusterSupport",
+                "OmniwayTesting", "RegistryWriter", "ClusterSupport", "ActorsExample",
             ]),
         // Another process, for the tests of a store that processes share.
         .executableTarget(
@@ -149,6 +149,7 @@ let package = Package(
         .executableTarget(
             name: "ClusterExample", dependencies: ["OmniwayMain"], path: "Examples/cluster",
             exclude: ["README.md", "run"]),
+        .executableTarget(name: "ActorsExample", dependencies: ["OmniwayMain"], path: "Examples/actors"),
         .executableTarget(name: "ClientExample", dependencies: ["Omniway"], path: "Examples/client"),
         .executableTarget(name: "PheromonesExample", dependencies: ["Omniway"], path: "Examples/pheromones"),
         .executableTarget(name: "ConformanceServer", dependencies: ["OmniwayMain"], path: "Examples/conformance"),

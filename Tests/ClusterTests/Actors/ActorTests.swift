@@ -179,6 +179,25 @@ import Testing
         #expect(try await world.world.run { try await tally.now } == 0)
     }
 
+    @Test func `calls under way have a limit, and hosts that are not remembered are asked for`() async throws {
+        let world = try await ActorWorld {
+            $0.calls = 1
+            $0.known = 0
+        }
+        let gate = Turnstile()
+        _ = try await world.host("a", gate: gate)
+        _ = try await world.host("b")
+        let (a, b) = (try world.tally("a"), try world.tally("b"))
+        let call = Task { try await a.wait() }
+        await world.settle { gate.arrived == 1 }
+        #expect(await world.code { try await b.now } == .overloaded)
+        gate.open()
+        #expect(try await world.world.run { try await call.value } == false)
+        #expect(try await world.world.run { try await b.now } == 0)
+        world.registries[1].simulateOutage(true)
+        #expect(await world.code { try await b.now } == .registryAway)
+    }
+
     @Test func `a name that is none, and an id of another type, are refused`() async throws {
         let world = try await ActorWorld()
         for name in ["", "a\nb", String(repeating: "x", count: 257)] {
