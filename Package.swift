@@ -56,7 +56,7 @@ let package = Package(
             ["CSQLite", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Gateway", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
         library("App", ["OmniwayCluster", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
-        library("Tunnel", ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
+        library("Tunnel", ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry", "OmniwayCluster"]),
         library("Mesh", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Admin", ["CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         .target(
@@ -107,7 +107,12 @@ let package = Package(
         .executableTarget(
             name: "RegistryWriter", dependencies: ["OmniwayCluster", "OmniwayTransport"],
             path: "Tests/RegistryWriter", swiftSettings: strict),
-        tests("Tunnel", ["OmniwayTunnel", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
+        tests(
+            "Tunnel",
+            [
+                "OmniwayTunnel", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting",
+                "OmniwayCluster",
+            ]),
         tests(
             "Mesh",
             [

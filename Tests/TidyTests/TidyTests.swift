@@ -21,7 +21,9 @@ import Testing
             "FoundationEssentials", "Synchronization", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport",
             "OmniwayTelemetry", "OmniwayCluster",
         ],
-        "Tunnel": ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"],
+        "Tunnel": [
+            "Glibc", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry", "OmniwayCluster",
+        ],
         "Mesh": ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"],
         "Admin": [
             "Glibc", "Synchronization", "CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry",

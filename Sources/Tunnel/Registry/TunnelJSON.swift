@@ -1,0 +1,107 @@
+import OmniwayWire
+
+/// Values as the original writes them, with our members after its own.
+extension TunnelRule {
+    var json: JSON {
+        [
+            "ListenClientId": .string(listener), "TargetClientId": .string(target),
+            "TargetTunnelId": .string(targetTunnel), "ListenAddr": .string(listenAddress.text),
+            "TargetAddr": .string(targetAddress.description), "CreateTime": .string(created),
+            "Owner": .string(owner), "AuthCodeMark": .string(codeMark), "MaxConnections": JSON(limits.connections),
+            "AllowSources": .array(limits.sources.map { .string($0) }),
+        ]
+    }
+
+    /// What the clients of the rule are told of it.
+    var shown: JSON {
+        guard case .object(var members) = json else { return json }
+        members["AuthCodeMark"] = nil
+        return .object(members)
+    }
+
+    init(_ json: JSON) throws(TunnelRefusal) {
+        let reader = try MemberReader(json)
+        guard let listen = TunnelAddress(try reader.text("ListenAddr")) else { throw reader.bad("ListenAddr") }
+        guard let target = TargetAddress(try reader.text("TargetAddr")) else { throw reader.bad("TargetAddr") }
+        (listenAddress, targetAddress) = (listen, target)
+        listener = try reader.text("ListenClientId")
+        self.target = try reader.text("TargetClientId")
+        targetTunnel = try reader.text("TargetTunnelId")
+        created = try reader.text("CreateTime")
+        owner = try reader.text("Owner")
+        codeMark = try reader.text("AuthCodeMark")
+        limits = try reader.limits()
+    }
+}
+
+extension TunnelRuleRequest {
+    var json: JSON {
+        [
+            "targetTunnelId": .string(targetTunnel), "targetAuthCode": .string(targetAuthCode),
+            "listenAddr": .string(listenAddress), "targetAddr": .string(targetAddress),
+            "maxConnections": JSON(limits.connections),
+            "allowSources": .array(limits.sources.map { .string($0) }),
+        ]
+    }
+
+    init(_ json: JSON) throws(TunnelRefusal) {
+        let reader = try MemberReader(json)
+        self.init(
+            listen: try reader.text("listenAddr"), target: try reader.text("targetAddr"),
+            of: try reader.text("targetTunnelId"), authCode: try reader.text("targetAuthCode"))
+        limits = try reader.limits()
+    }
+}
+
+/// The members of an object that somebody sent, in any case.
+struct MemberReader {
+    private let members: JSON.Object
+
+    init(_ json: JSON) throws(TunnelRefusal) {
+        guard case .object(let members) = json else { throw TunnelRefusal(.failed, "the body is no object") }
+        self.members = members
+    }
+
+    init(_ text: String) throws(TunnelRefusal) { try self.init(Self.json(text)) }
+
+    static func json(_ text: String) throws(TunnelRefusal) -> JSON {
+        do throws(JSON.ReadError) {
+            return try JSON.Reader.go.read(text)
+        } catch { throw TunnelRefusal(.failed, "the body is no JSON: \(error)") }
+    }
+
+    /// Empty when it is missing.
+    func text(_ name: String) throws(TunnelRefusal) -> String {
+        guard let value = members[anyCase: name]?.ifNotNull else { return "" }
+        guard case .string(let text) = value else { throw bad(name) }
+        return text
+    }
+
+    func number(_ name: String, in range: ClosedRange<Int>, or usual: Int) throws(TunnelRefusal) -> Int {
+        guard let value = members[anyCase: name]?.ifNotNull else { return usual }
+        guard let number = try? value.int(in: range) else { throw bad(name) }
+        return number
+    }
+
+    func limits() throws(TunnelRefusal) -> TunnelRuleLimits {
+        var limits = TunnelRuleLimits()
+        limits.connections = try number("maxConnections", in: 1...1 << 20, or: limits.connections)
+        guard let value = members[anyCase: "allowSources"]?.ifNotNull else { return limits }
+        guard case .array(let sources) = value, sources.count <= TunnelRuleLimits.most else {
+            throw bad("allowSources")
+        }
+        for source in sources {
+            guard case .string(let range) = source else { throw bad("allowSources") }
+            limits.sources.append(range)
+        }
+        return limits
+    }
+
+    func member(_ name: String) -> JSON? { members[anyCase: name]?.ifNotNull }
+
+    func bad(_ name: String) -> TunnelRefusal { TunnelRefusal(.failed, "\(name) cannot be read; see docs/tunnel.md") }
+}
+
+extension JSON {
+    var text: String { String(decoding: Writer().bytes(of: self), as: UTF8.self) }
+}
