@@ -1,0 +1,62 @@
+import OmniwayTransport
+import OmniwayWire
+
+/// One visitor's way to its target at the client behind which that is: first the target is dialled, then the node.
+final class TargetTrip: LinkHandler {
+    private let client: TunnelClient
+    private let headers: InvokeHeaders
+    private let target: TargetAddress
+    private var isOver = false
+
+    /// The node has asked for a target.
+    static func begin(_ request: InvokeRequest, for client: TunnelClient) {
+        var headers = InvokeHeaders()
+        for name in ["TransferId", "RelayNodeId", "ListenClientId"] { headers[name] = request.headers[name] }
+        let text = (try? MemberReader(request.body).text("TargetAddr")) ?? ""
+        guard let target = TargetAddress(text) else {
+            return refuse(headers, .failed, "\(text) is no target", client)
+        }
+        if let allowed = client.settings.allowTargets, !allowed.contains(where: { $0.allows(target) }) {
+            client.note(.targetFailed(target, "it is not among the targets that are allowed"))
+            return refuse(headers, .forbidden, "the client does not allow this target", client)
+        }
+        let trip = TargetTrip(headers, target, client)
+        let dialer = client.settings.dial(target.at)
+        if dialer.dial(on: client.loop, deadline: client.settings.dialPatience, handler: trip) == nil {
+            trip.fail("the loop has no room for another link")
+        }
+    }
+
+    private init(_ headers: InvokeHeaders, _ target: TargetAddress, _ client: TunnelClient) {
+        (self.headers, self.target, self.client) = (headers, target, client)
+    }
+
+    func opened(_ link: Link) {
+        isOver = true
+        guard let stream = client.carrier.peer.dial(handler: self) else { return link.close(.reset) }
+        stream.write(StreamGreeting.bytes(TunnelNode.Path.go, headers: headers, on: client.loop))
+        do throws(RelayError) { try Relay(link, stream) } catch {
+            stream.close(.reset)
+            link.close(.reset.with(error.description))
+        }
+    }
+
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int { 0 }
+
+    func closed(_ link: Link, _ reason: CloseReason) { if !isOver { fail(reason.description) } }
+
+    private func fail(_ words: String) {
+        isOver = true
+        client.note(.targetFailed(target, words))
+        Self.refuse(headers, .unreachable, words, client)
+    }
+
+    private static func refuse(
+        _ headers: InvokeHeaders, _ code: InvokeCode, _ words: String, _ client: TunnelClient
+    ) {
+        var headers = headers
+        (headers["Code"], headers["Message"]) = (code.description, words)
+        // Without a connection there is nobody to tell; the node gives up by itself.
+        try? client.carrier.peer.invoker?.send(TunnelNode.Path.fail, headers: headers)
+    }
+}

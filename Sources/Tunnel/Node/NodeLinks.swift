@@ -1,0 +1,238 @@
+import OmniwayCluster
+import OmniwayCrypto
+import OmniwayTelemetry
+import OmniwayTransport
+import OmniwayWire
+
+/// The way to other nodes: a carrier to each, made when it is needed first.
+final class NodeLinks {
+    private unowned let node: TunnelNode
+    private var links: [String: NodeLink] = [:]
+
+    init(at node: TunnelNode) { self.node = node }
+
+    var count: Int { links.count }
+
+    /// Asks the node where a client is to tell it something, or to take something of it.
+    func send(
+        _ path: String, _ headers: InvokeHeaders, _ body: String, to client: String, at other: String,
+        _ done: @escaping (Result<InvokeResponse, InvokeFailure>) -> Void
+    ) {
+        guard let link = link(to: other) else {
+            return done(.failure(.refused(.offline, "there is no way to node \(other)")))
+        }
+        let headers = headers
+        let members: [(String, JSON)] = headers.map { ($0.name, .string($0.value)) }
+        var object = JSON.Object()
+        for (name, value) in members { object[name] = value }
+        let message: JSON = [
+            "TerminalId": .string(client), "Path": .string(path), "Header": .object(object), "JsonBody": .string(body),
+        ]
+        link.whenReady { peer in
+            guard let invoker = peer?.invoker else {
+                return done(.failure(.refused(.offline, "node \(other) cannot be reached")))
+            }
+            invoker.invoke(TunnelNode.Path.nodeInvoke, body: message.text, within: .seconds(5), then: done)
+        }
+    }
+
+    /// A target's stream goes on to the node where its visitor waits.
+    func relay(_ stream: Link, of transfer: String, from client: String, to other: String) {
+        guard let link = link(to: other) else { return stream.close(.refused.with("no such node")) }
+        stream.pauseReading()
+        stream.handler = Waiting()
+        link.whenReady { [loop = node.loop] peer in
+            guard !stream.hasEnded, stream.state != .closed else { return }
+            guard let onward = peer?.dial(handler: Waiting()) else {
+                return stream.close(.connectFailed.with("node \(other) cannot be reached"))
+            }
+            let headers: InvokeHeaders = ["TransferId": transfer, "TerminalId": client]
+            onward.write(StreamGreeting.bytes(TunnelNode.Path.relayOpen, headers: headers, on: loop))
+            do throws(RelayError) { try Relay(stream, onward) } catch {
+                onward.close(.reset)
+                return stream.close(.reset.with(error.description))
+            }
+            stream.resumeReading()
+        }
+    }
+
+    private func link(to other: String) -> NodeLink? {
+        if let link = links[other] { return link }
+        guard other != node.id, !node.settings.clusterKey.isEmpty, let entry = node.nodes?[TunnelKey.node(other)],
+            let address = try? MemberReader(entry.value.text).text("serviceAddr"), let at = HostPort(address)
+        else { return nil }
+        let link = NodeLink(to: other, at: at, of: node)
+        links[other] = link
+        link.connect()
+        return link
+    }
+
+    func lost(_ link: NodeLink) { if links[link.other] === link { links[link.other] = nil } }
+
+    func drop(_ other: String) { links.removeValue(forKey: other)?.close() }
+
+    func closeAll() { for other in links.keys.sorted() { drop(other) } }
+
+    /// The handler of a stream that nobody reads yet.
+    private final class Waiting: LinkHandler {
+        func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int { 0 }
+        func finished(_ link: Link) {}
+    }
+}
+
+/// The carrier to one other node. When it is lost, the next who needs it makes another.
+final class NodeLink: CarrierOwner {
+    let other: String
+    private unowned let node: TunnelNode
+    private var client: CarrierClient?
+    private var isReady = false
+    private var isOver = false
+    private var waiting: [(CarrierPeer?) -> Void] = []
+    private static let mostWaiting = 4096
+    private static let keepAlive = Duration.seconds(5)
+
+    init(to other: String, at address: HostPort, of node: TunnelNode) {
+        (self.other, self.node) = (other, node)
+        client = CarrierClient(
+            on: node.loop, dialer: AnyDialer(node.settings.dialNode(address)), terminal: node.id,
+            settings: node.settings.carrier, owner: self)
+    }
+
+    func connect() { client?.connect { [weak self] reason in self?.end(reason) } }
+
+    /// Nil when it cannot be reached.
+    func whenReady(_ then: @escaping (CarrierPeer?) -> Void) {
+        if isReady || isOver || waiting.count >= Self.mostWaiting {
+            then(isReady ? client?.peer : nil)
+        } else {
+            waiting.append(then)
+        }
+    }
+
+    func opened(_ peer: CarrierPeer) {
+        guard let invoker = peer.invoker else { return }
+        let nonce = Secret.hex(SecretBytes.random(16))
+        let proof = NodeProof(key: node.settings.clusterKey, from: node.id, connection: invoker.id, nonce: nonce)
+        let headers: InvokeHeaders = ["NodeId": node.id, "Nonce": nonce, "Mac": proof.question]
+        invoker.invoke(TunnelNode.Path.nodeHello, headers: headers) { [weak self] result in
+            guard let self else { return }
+            guard case .success(let response) = result,
+                Secret.isEqual(response.headers["Mac"] ?? "", proof.answer(of: other))
+            else {
+                Log.shared.warning("another node does not know the cluster's key", ["node": other])
+                return end(.refused)
+            }
+            peer.authorize(proof.session)
+            client?.attach()
+            isReady = true
+            node.loop.after(Self.keepAlive, self)
+            for then in exchange(&waiting, with: []) { then(peer) }
+        }
+    }
+
+    func lost(_ peer: CarrierPeer, _ reason: CloseReason) { end(reason) }
+    /// Other nodes open their streams over their own link.
+    func accept(_ stream: Link, from peer: CarrierPeer) -> (any LinkHandler)? { nil }
+
+    func close() { end(.shutdown) }
+
+    private func end(_ reason: CloseReason) {
+        guard !isOver else { return }
+        (isOver, isReady) = (true, false)
+        node.links.lost(self)
+        for then in exchange(&waiting, with: []) { then(nil) }
+        client?.close(reason)
+    }
+}
+
+extension NodeLink: TimerTarget {
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        guard isReady, let invoker = client?.peer.invoker else { return }
+        invoker.invoke(TunnelNode.Path.heartbeat) { [weak self] result in
+            guard let self else { return }
+            if case .failure = result { return end(.peerLost) }
+            loop.after(Self.keepAlive, self)
+        }
+    }
+}
+
+/// A dialer of any kind where one kind is asked for.
+struct AnyDialer: Dialer {
+    private let dialer: any Dialer
+    init(_ dialer: any Dialer) { self.dialer = dialer }
+    func dial(on loop: Loop, deadline: Duration, handler: any LinkHandler) -> Link? {
+        dialer.dial(on: loop, deadline: deadline, handler: handler)
+    }
+}
+
+/// What two nodes show each other. The connection's id is new each time, so what was overheard is worth nothing.
+struct NodeProof {
+    let key: [UInt8]
+    let from: String
+    let connection: String
+    let nonce: String
+
+    var question: String { Secret.hex(mac("question", "")) }
+    func answer(of node: String) -> String { Secret.hex(mac("answer", node)) }
+    /// What both know afterwards.
+    var session: [UInt8] { mac("session", "") }
+
+    private func mac(_ use: String, _ by: String) -> [UInt8] {
+        HMAC.sha256(Array("\(use)\n\(from)\n\(connection)\n\(nonce)\n\(by)".utf8), key: key)
+    }
+}
+
+extension TunnelNode {
+    func addNodeRoutes() {
+        routes.twoWay(Path.nodeHello) { [weak self] request, invoker, answer in
+            self?.greet(request, invoker, answer)
+        }
+        routes.twoWay(Path.nodeInvoke) { [weak self] request, invoker, answer in
+            guard let self else { return }
+            let reader = try MemberReader(request.body)
+            let (client, path) = (try reader.text("TerminalId"), InvokeRequest.key(of: try reader.text("Path")))
+            let headers = try reader.headers("Header")
+            switch path {
+            case Path.fail:
+                transfers.fail(headers["TransferId"] ?? "", from: client, headers["Message"] ?? "")
+            case Path.targetOut:
+                guard let target = sessions[client]?.peer.invoker else {
+                    return answer.fail(.offline, "the client is not here")
+                }
+                try target.send(path, headers: headers, body: try reader.text("JsonBody"))
+            default: return answer.fail(.forbidden, "nodes do not pass on \(path)")
+            }
+            answer.succeed()
+        }
+    }
+
+    private func greet(_ request: InvokeRequest, _ invoker: Invoker, _ answer: InvokeAnswer) {
+        guard let caller = invoker.attachment as? NodeCaller else { return }
+        let other = request.headers["NodeId"] ?? ""
+        let proof = NodeProof(
+            key: settings.clusterKey, from: other, connection: invoker.id, nonce: request.headers["Nonce"] ?? "")
+        guard case .stranger(false) = caller.standing, !settings.clusterKey.isEmpty, other.isTunnelID, other != id,
+            Secret.isEqual(request.headers["Mac"] ?? "", proof.question)
+        else {
+            answer.fail(.notAuthenticated, "it does not know the cluster's key")
+            return invoker.close(.refused)
+        }
+        caller.peer.authorize(proof.session)
+        caller.standing = .node(other)
+        answer.succeed(headers: ["Mac": proof.answer(of: id)])
+    }
+
+    func nodeChanged(_ change: RegistryChange) {
+        guard let other = change.key.after(TunnelKey.nodes)?.text else { return }
+        // Gone, or started again: what leads to it leads nowhere.
+        if change.previous != nil, change.entry?.value != change.previous?.value { links.drop(other) }
+    }
+}
+
+extension MemberReader {
+    func headers(_ name: String) throws(TunnelRefusal) -> InvokeHeaders {
+        guard let value = member(name) else { return InvokeHeaders() }
+        guard case .object(let members) = value else { throw bad(name) }
+        do throws(InvokeError) { return try InvokeCodec.headers(members) } catch { throw bad(name) }
+    }
+}

@@ -1,0 +1,76 @@
+import OmniwayTransport
+import OmniwayWire
+
+/// The handler of a new stream until it has said, in one frame, what it is for.
+final class StreamGreeting: LinkHandler, TimerTarget {
+    private let caller: NodeCaller
+    private weak var node: TunnelNode?
+    private var link: Link?
+    static let codec = InvokeCodec(maxFrameSize: 64 << 10)
+    private static let patience = Duration.seconds(5)
+
+    init(from caller: NodeCaller, at node: TunnelNode) { (self.caller, self.node) = (caller, node) }
+
+    func opened(_ link: Link) {
+        self.link = link
+        link.limits.unread = max(link.limits.unread, Self.codec.maxFrameSize + InvokeCodec.headerSize)
+        link.loop.after(Self.patience, self)
+    }
+
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        do throws(InvokeError) {
+            guard let range = try Self.codec.frame(in: bytes) else { return 0 }
+            guard case .request(let request) = try Self.codec.message(bytes.extracting(range)) else {
+                throw .malformed("a stream begins with a request")
+            }
+            self.link = nil
+            if let node { node.take(request, link, from: caller) } else { link.close(.shutdown) }
+            return range.upperBound
+        } catch {
+            link.close(.refused.with(error.description))
+            return bytes.byteCount
+        }
+    }
+
+    func closed(_ link: Link, _ reason: CloseReason) { self.link = nil }
+
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        exchange(&link, with: nil)?.close(.refused.with("it did not say what it is for"))
+    }
+
+    /// The one frame at the start of a stream.
+    static func bytes(_ path: String, headers: InvokeHeaders, body: String = "", on loop: Loop) -> [UInt8] {
+        let request = InvokeRequest(
+            id: UUIDText.random(using: &loop.random), path: path, headers: headers, body: body)
+        var bytes: [UInt8] = []
+        // What the node refuses it would refuse as an empty stream too.
+        try? codec.write(.request(request), to: &bytes)
+        return bytes
+    }
+}
+
+extension TunnelNode {
+    /// What a stream says that it is for decides nothing but which rule, or which transfer, is looked at.
+    func take(_ request: InvokeRequest, _ stream: Link, from caller: NodeCaller) {
+        let id = request.headers["TransferId"] ?? ""
+        switch (request.key, caller.standing) {
+        case (Path.listenIn, .client(let session)):
+            let text = (try? MemberReader(request.body).text("ListenAddr")) ?? ""
+            guard let address = TunnelAddress(text), let rule = rules[session.client]?[address.text],
+                rule.listener == session.client
+            else { return stream.close(.refused.with("there is no such rule")) }
+            transfers.begin(rule, stream)
+        case (Path.go, .client(let session)):
+            let rendezvous = request.headers["RelayNodeId"] ?? id
+            if rendezvous.isEmpty || rendezvous == self.id {
+                transfers.join(id, stream, from: session.client)
+            } else {
+                links.relay(stream, of: id, from: session.client, to: rendezvous)
+            }
+        case (Path.relayOpen, .node):
+            // Never passed on: a stream comes over one other node at most.
+            transfers.join(id, stream, from: request.headers["TerminalId"] ?? "")
+        default: stream.close(.refused.with("a stream is not for \(request.path)"))
+        }
+    }
+}

@@ -1,0 +1,238 @@
+import OmniwayCluster
+import OmniwayTelemetry
+import OmniwayTransport
+import OmniwayWire
+
+/// What a rule has moved here.
+public struct TunnelTraffic: Sendable, Equatable {
+    public var connections: UInt64 = 0
+    /// Bytes from visitors, and to them.
+    public var fromVisitors: UInt64 = 0
+    public var toVisitors: UInt64 = 0
+}
+
+/// Visitors of one node: those who wait for their targets, and those who have met them.
+final class Transfers {
+    private unowned let node: TunnelNode
+    private var all: [String: Transfer] = [:]
+    private var open: [String: Int] = [:]
+    private var ended: [String: TunnelTraffic] = [:]
+    private var waiting = 0
+    private let begun: Counter
+    private let failed: Counter
+
+    init(at node: TunnelNode) {
+        self.node = node
+        begun = node.loop.meters.counter("omniway_tunnel_transfers_total", "Visitors of rules.")
+        failed = node.loop.meters.counter(
+            "omniway_tunnel_failed_transfers_total", "Visitors who did not reach their targets.")
+    }
+
+    var count: Int { all.count }
+
+    func traffic(of rule: String) -> TunnelTraffic {
+        var sum = ended[rule] ?? TunnelTraffic()
+        for transfer in all.values where transfer.rule.name == rule { sum.add(transfer) }
+        return sum
+    }
+
+    // MARK: Beginning
+
+    /// A visitor has come: asks for its target, and lets it wait meanwhile.
+    func begin(_ rule: TunnelRule, _ visitor: Link) {
+        begun.add(1)
+        guard open[rule.name, default: 0] < rule.limits.connections, waiting < node.settings.waiting else {
+            failed.add(1)
+            return visitor.close(.tooManyLinks.with("the rule has as many connections as it may"))
+        }
+        // Nobody may guess it, since who says it meets the visitor.
+        let id = Secret.text(24, of: Secret.letters)
+        let transfer = Transfer(id, rule, visitor, of: self)
+        all[id] = transfer
+        open[rule.name, default: 0] += 1
+        waiting += 1
+        transfer.wait(node.settings.transferPatience)
+        ask(for: transfer)
+    }
+
+    private func ask(for transfer: Transfer) {
+        let rule = transfer.rule
+        let headers: InvokeHeaders = [
+            "TransferId": transfer.id, "RelayNodeId": node.id, "ListenClientId": rule.listener,
+        ]
+        if let invoker = node.sessions[rule.target]?.peer.invoker {
+            do throws(InvokeFailure) {
+                try invoker.send(TunnelNode.Path.targetOut, headers: headers, body: rule.shown.text)
+            } catch { transfer.fail(.offline, error.description) }
+            return
+        }
+        guard let elsewhere = node.whereabouts(of: rule.target) else {
+            return transfer.fail(.offline, "the target is offline")
+        }
+        node.links.send(
+            TunnelNode.Path.targetOut, headers, rule.shown.text, to: rule.target, at: elsewhere
+        ) { [weak transfer] result in
+            if case .failure(let failure) = result { transfer?.fail(.offline, failure.description) }
+        }
+    }
+
+    // MARK: Meeting
+
+    /// The target's stream. Who is not the target learns nothing, and takes nothing away.
+    func join(_ id: String, _ stream: Link, from client: String) {
+        guard let transfer = all[id], transfer.rule.target == client, transfer.join(stream) else {
+            return stream.close(.refused.with("no such transfer"))
+        }
+        waiting -= 1
+    }
+
+    /// The target says that it cannot.
+    func fail(_ id: String, from client: String, _ words: String) {
+        if let transfer = all[id], transfer.rule.target == client { transfer.fail(.unreachable, words) }
+    }
+
+    /// The rule is gone, and with it what it let in.
+    func end(_ rule: String) {
+        for id in all.keys.sorted() where all[id]?.rule.name == rule { all[id]?.end() }
+        ended[rule] = nil
+    }
+
+    func over(_ transfer: Transfer) {
+        guard all.removeValue(forKey: transfer.id) != nil else { return }
+        let name = transfer.rule.name
+        open[name, default: 1] -= 1
+        if open[name] == 0 { open[name] = nil }
+        if transfer.isWaiting {
+            waiting -= 1
+            failed.add(1)
+        }
+        let isThere = node.rules[transfer.rule.owner]?[transfer.rule.listenAddress.text] != nil
+        if isThere { ended[name, default: TunnelTraffic()].add(transfer) }
+    }
+}
+
+/// One visitor, from its coming to the end of both links.
+final class Transfer: LinkHandler {
+    let id: String
+    let rule: TunnelRule
+    private weak var transfers: Transfers?
+    private let visitor: Link
+    private var relay: Relay?
+    private var target: Link?
+    /// What the visitor has said before anybody listened.
+    private var early: [UInt8] = []
+    private static let mostEarly = 64 << 10
+    private var timer: TimerID?
+    private(set) var isWaiting = true
+
+    init(_ id: String, _ rule: TunnelRule, _ visitor: Link, of transfers: Transfers) {
+        (self.id, self.rule, self.visitor, self.transfers) = (id, rule, visitor, transfers)
+        visitor.handler = self
+    }
+
+    var fromVisitor: UInt64 { UInt64(earlyCount) + (relay?.bytesFromA ?? 0) }
+    var toVisitor: UInt64 { relay?.bytesFromB ?? 0 }
+    private var earlyCount = 0
+
+    func wait(_ patience: Duration) { timer = visitor.loop.after(patience, self) }
+
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        early += bytes.array(0..<bytes.byteCount)
+        earlyCount = early.count
+        if early.count >= Self.mostEarly { link.pauseReading() }
+        return bytes.byteCount
+    }
+
+    /// The other direction goes on.
+    func finished(_ link: Link) {}
+
+    func closed(_ link: Link, _ reason: CloseReason) { leave() }
+
+    /// False when it is no more to be had.
+    func join(_ stream: Link) -> Bool {
+        guard isWaiting, !visitor.hasEnded else { return false }
+        if !early.isEmpty { stream.write(exchange(&early, with: [])) }
+        do throws(RelayError) { relay = try Relay(visitor, stream, owner: self) } catch { return false }
+        stopTimer()
+        isWaiting = false
+        target = stream
+        visitor.resumeReading()
+        return true
+    }
+
+    /// The visitor hears that it did not work, and not that there was nothing.
+    func fail(_ code: InvokeCode, _ words: String) {
+        guard isWaiting else { return }
+        visitor.close(.connectFailed.with("\(words) (code \(code))"))
+        leave()
+    }
+
+    func end() {
+        visitor.close(.reset.with("its rule is gone"))
+        target?.close(.reset.with("its rule is gone"))
+    }
+
+    private func leave() {
+        stopTimer()
+        transfers?.over(self)
+        isWaiting = false
+    }
+
+    private func stopTimer() { if let timer = exchange(&timer, with: nil) { visitor.loop.cancel(timer) } }
+}
+
+extension Transfer: RelayOwner {
+    func relayEnded(_ relay: Relay, _ reason: CloseReason) { leave() }
+}
+
+extension Transfer: TimerTarget {
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        timer = nil
+        fail(.unreachable, "the target did not answer in time")
+    }
+}
+
+extension TunnelTraffic {
+    mutating func add(_ transfer: Transfer) {
+        connections += 1
+        fromVisitors += transfer.fromVisitor
+        toVisitors += transfer.toVisitor
+    }
+}
+
+extension TunnelNode {
+    func addTransferRoutes() {
+        routes.oneWay(Path.fail) { [weak self] request, invoker in
+            guard let self, let caller = invoker.attachment as? NodeCaller, let session = caller.session else { return }
+            let words = String((request.headers["Message"] ?? "").prefix(200))
+            transfers.failed(request.headers["TransferId"] ?? "", request, session.client, words)
+        }
+    }
+
+    /// What a rule has moved at this node, by the rule's name.
+    public func traffic(of rule: String) -> TunnelTraffic { transfers.traffic(of: rule) }
+    /// Visitors who wait, or have met their targets.
+    public var transferCount: Int { transfers.count }
+
+    /// The node where a client is, if it is another one.
+    func whereabouts(of client: String) -> String? {
+        guard let entry = online?[TunnelKey.online(client)],
+            let node = try? MemberReader(entry.value.text).text("nodeId"), node != id, node.isTunnelID
+        else { return nil }
+        return node
+    }
+}
+
+extension Transfers {
+    /// A target cannot: the visitor is here, or at the node that asked.
+    func failed(_ id: String, _ request: InvokeRequest, _ client: String, _ words: String) {
+        let rendezvous = request.headers["RelayNodeId"] ?? ""
+        guard !rendezvous.isEmpty, rendezvous != node.id else { return fail(id, from: client, words) }
+        let headers: InvokeHeaders = ["TransferId": id, "Message": words]
+        node.links.send(TunnelNode.Path.fail, headers, "", to: client, at: rendezvous) { result in
+            if case .failure(let failure) = result {
+                Log.shared.info("a failure was not passed on", ["node": rendezvous, "error": "\(failure)"])
+            }
+        }
+    }
+}

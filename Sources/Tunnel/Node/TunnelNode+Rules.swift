@@ -1,0 +1,165 @@
+import OmniwayCluster
+import OmniwayTelemetry
+import OmniwayTransport
+import OmniwayWire
+
+/// Which ways there are, and who may make them.
+extension TunnelNode {
+    func addRuleRoutes() {
+        routes.twoWay(Path.list) { [weak self] _, invoker, answer in
+            guard let self, let session = (invoker.attachment as? NodeCaller)?.session else { return }
+            let mine = (rules[session.client] ?? [:]).values.filter { $0.listener == session.client }
+            answer.succeed(JSON.array(mine.sorted { $0.name < $1.name }.map(\.shown)).text)
+        }
+        routes.twoWay(Path.ruleAdd) { [weak self] request, invoker, answer in
+            guard let self, let session = (invoker.attachment as? NodeCaller)?.session else { return }
+            let wanted = try TunnelRuleRequest(MemberReader.json(request.body))
+            add(wanted, by: session) { result in
+                switch result {
+                case .success(let rule): answer.succeed(rule.shown.text)
+                case .failure(let refusal): answer.fail(refusal.code, refusal.words)
+                }
+            }
+        }
+        routes.twoWay(Path.ruleDelete) { [weak self] request, invoker, answer in
+            guard let self, let session = (invoker.attachment as? NodeCaller)?.session else { return }
+            let text = try MemberReader(request.body).text("listenAddr")
+            guard let address = TunnelAddress(text) else { return answer.fail(.failed, "\(text) is no address") }
+            book.remove(address.text, of: session.client) { result in
+                switch result {
+                case .success: answer.succeed()
+                case .failure(let refusal): answer.fail(refusal.code, refusal.words)
+                }
+            }
+        }
+    }
+
+    private func add(
+        _ request: TunnelRuleRequest, by session: NodeSession, _ done: @escaping TunnelBook.Done<TunnelRule>
+    ) {
+        let addresses: (listen: TunnelAddress, target: TargetAddress)
+        do throws(TunnelRefusal) { addresses = try check(request, by: session) } catch { return done(.failure(error)) }
+        let names = ["tunnel \(request.targetTunnel)", "client \(session.client)"]
+        let isOwn = request.targetTunnel == session.tunnel
+        // Counted before the answer is known, so that many guesses at once are no more than many one by one.
+        for (index, name) in names.enumerated() where !isOwn && !wrongCodes.take(name, at: loop.now) {
+            for taken in names[..<index] { wrongCodes.giveBack(taken) }
+            return done(.failure(TunnelRefusal(.tooMany, "too many wrong AuthCodes; try again in a quarter of an hour")))
+        }
+        registry.get(TunnelKey.tunnel(request.targetTunnel)) { [weak self] result in
+            guard let self else { return }
+            let entry: RegistryEntry?
+            switch result {
+            case .failure(let error): return done(.failure(TunnelRefusal(error)))
+            case .success(let found): entry = found
+            }
+            let reader = try? entry.map { try MemberReader($0.value.text) }
+            let code = (try? reader?.text("AuthCode")) ?? ""
+            guard let entry, let target = try? reader?.text("TerminalId"), target.isTunnelID,
+                isOwn ? target == session.client : Secret.isEqual(code, request.targetAuthCode)
+            else {
+                // The same for both, so that numbers cannot be looked for.
+                return done(.failure(TunnelRefusal(.forbidden, "no such tunnel, or not its AuthCode")))
+            }
+            if !isOwn { for name in names { wrongCodes.giveBack(name) } }
+            var isPublic = false
+            if case .tcp = addresses.listen {} else { isPublic = true }
+            let rule = TunnelRule(
+                owner: session.client, listener: isPublic ? "" : session.client, target: target,
+                targetTunnel: request.targetTunnel, listenAddress: addresses.listen,
+                targetAddress: addresses.target, limits: request.limits, codeMark: Secret.mark(code),
+                created: Timestamp.now().text)
+            put(rule, entry, attempt: 1, done)
+        }
+    }
+
+    private func check(
+        _ request: TunnelRuleRequest, by session: NodeSession
+    ) throws(TunnelRefusal) -> (listen: TunnelAddress, target: TargetAddress) {
+        guard request.targetTunnel.isTunnelNumber else {
+            throw TunnelRefusal(.failed, "targetTunnelId is the number of a tunnel, 8 digits")
+        }
+        guard let listen = TunnelAddress(request.listenAddress) else {
+            throw TunnelRefusal(.failed, "listenAddr is tcp://host:port, node+tcp://:port or the name of a domain")
+        }
+        guard let target = TargetAddress(request.targetAddress) else {
+            throw TunnelRefusal(.failed, "targetAddr is tcp://host:port, http://host or https://host")
+        }
+        switch listen {
+        case .domain where target.scheme == .tcp:
+            throw TunnelRefusal(.failed, "a domain needs a target that is http:// or https://")
+        case .tcp where target.scheme != .tcp, .port where target.scheme != .tcp:
+            throw TunnelRefusal(.failed, "a port needs a target that is tcp://")
+        case .port(_, let port) where port > 0 && !settings.allowPorts.contains(where: { $0.contains(port) }),
+            .port(_, let port) where settings.allowPorts.isEmpty && port == 0:
+            throw TunnelRefusal(.forbidden, "port \(port) is not among the ports that rules may have here")
+        case .tcp, .port, .domain: break
+        }
+        guard request.limits.sources.allSatisfy({ AddressRange($0) != nil }) else {
+            throw TunnelRefusal(.failed, "allowSources has something that is no address and no range")
+        }
+        let mine = rules[session.client] ?? [:]
+        guard mine.count < settings.rules || mine[listen.text] != nil else {
+            throw TunnelRefusal(.tooMany, "\(settings.rules) rules are there; delete one")
+        }
+        return (listen, target)
+    }
+
+    /// Port 0 becomes one that is free; one that another has just taken is not tried again.
+    private func put(
+        _ rule: TunnelRule, _ tunnel: RegistryEntry, attempt: Int, _ done: @escaping TunnelBook.Done<TunnelRule>
+    ) {
+        guard case .port(let node, 0) = rule.listenAddress else {
+            return book.put(rule, whileUnchanged: tunnel, done)
+        }
+        var chosen = rule
+        let range = settings.allowPorts[Int.random(in: 0..<settings.allowPorts.count, using: &loop.random)]
+        chosen.listenAddress = .port(node: node, UInt16.random(in: range, using: &loop.random))
+        let isMine = rules[rule.owner]?[chosen.listenAddress.text] != nil
+        let next = { [weak self] (refusal: TunnelRefusal) in
+            guard let self, attempt < 32 else { return done(.failure(refusal)) }
+            put(rule, tunnel, attempt: attempt + 1, done)
+        }
+        if isMine { return next(TunnelRefusal(.tooMany, "no port is free")) }
+        book.put(chosen, whileUnchanged: tunnel) { result in
+            if case .failure(let refusal) = result, refusal.code == .forbidden { return next(refusal) }
+            done(result)
+        }
+    }
+
+    // MARK: Changes
+
+    func ruleChanged(_ change: RegistryChange) {
+        let old = change.previous.flatMap { Self.rule($0) }
+        let new = change.entry.flatMap { Self.rule($0) }
+        if let old {
+            rules[old.owner]?[old.listenAddress.text] = nil
+            if rules[old.owner]?.isEmpty ?? false { rules[old.owner] = nil }
+        }
+        if let new { rules[new.owner, default: [:]][new.listenAddress.text] = new }
+        if let old, old.target != new?.target || old.targetAddress != new?.targetAddress { transfers.end(old.name) }
+        if let new, let invoker = sessions[new.listener]?.peer.invoker {
+            push(Path.listenAdd, new.shown.text, to: invoker)
+        } else if let old, new == nil, let invoker = sessions[old.listener]?.peer.invoker {
+            let body: JSON = ["listenAddr": .string(old.listenAddress.text)]
+            push(Path.listenDelete, body.text, to: invoker)
+        }
+        ports.update()
+    }
+
+    private func push(_ path: String, _ body: String, to invoker: Invoker) {
+        // A client that has just gone reads the list when it is back.
+        try? invoker.send(path, body: body)
+    }
+
+    /// Nil for what nobody here has written; it is no rule then.
+    private static func rule(_ entry: RegistryEntry) -> TunnelRule? {
+        guard let rule = try? TunnelRule(MemberReader.json(entry.value.text)),
+            TunnelKey.rules + RegistryBytes(rule.name) == entry.key
+        else {
+            Log.shared.warning("a rule cannot be read", ["key": entry.key.text])
+            return nil
+        }
+        return rule
+    }
+}

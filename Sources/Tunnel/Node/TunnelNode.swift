@@ -1,0 +1,190 @@
+public import OmniwayCluster
+import OmniwayTelemetry
+public import OmniwayTransport
+import OmniwayWire
+
+/// A server of the tunnel: clients log in here, and streams from those who listen meet streams from those who reach the
+/// target. It lives on one loop; several nodes that share a registry are one for their clients.
+///
+/// ```swift
+/// let node = await TunnelNode.start(on: loop, registry: registry)
+/// let entrance = try await StreamAcceptor(.loopback(port: 8001)).open(into: [node])
+/// ```
+public final class TunnelNode: LinkIntake {
+    public let id: String
+    public let loop: Loop
+    let home: EventLoop
+    let settings: TunnelNodeSettings
+    let registry: LocalRegistry
+    let book: TunnelBook
+    let routes = InvokeRoutes()
+    private(set) lazy var server = CarrierServer(on: loop, settings: settings.carrier, routes: routes, owner: self)
+
+    var callers: [ObjectIdentifier: NodeCaller] = [:]
+    /// Clients that are here.
+    var sessions: [String: NodeSession] = [:]
+    var registrations: RateTable
+    var wrongCodes: RateTable
+    /// By owner and address, as the registry has them.
+    var rules: [String: [String: TunnelRule]] = [:]
+    private(set) lazy var transfers = Transfers(at: self)
+    private(set) lazy var ports = PublicPorts(at: self)
+    private(set) lazy var links = NodeLinks(at: self)
+
+    private(set) var lease: RegistryLease?
+    private(set) var isDraining = false
+    /// Copies of the registry, so that nothing waits for it while bytes flow.
+    private(set) var online: RegistryMirror?
+    private(set) var nodes: RegistryMirror?
+    private(set) var ruleCopy: RegistryMirror?
+    private enum Token { static let lease: UInt64 = 0, drained: UInt64 = 1 }
+
+    public static func start(
+        on loop: EventLoop, registry: Registry, settings: TunnelNodeSettings = TunnelNodeSettings()
+    ) async -> LoopBound<TunnelNode> {
+        await loop.own { TunnelNode(on: $0, home: loop, registry, settings) }
+    }
+
+    private init(on loop: Loop, home: EventLoop, _ registry: Registry, _ settings: TunnelNodeSettings) {
+        (self.loop, self.home, self.settings) = (loop, home, settings)
+        id = settings.id ?? UUIDText.random(using: &loop.random)
+        precondition(id.isTunnelID, "a node's id is a UUID in lower case")
+        self.registry = registry.on(loop)
+        book = TunnelBook(self.registry)
+        (registrations, wrongCodes) = (RateTable(settings.registrations), RateTable(settings.wrongCodes))
+        addRoutes()
+        nodes = RegistryMirror(self.registry, prefix: TunnelKey.nodes) { [weak self] in self?.nodeChanged($0) }
+        ruleCopy = RegistryMirror(self.registry, prefix: TunnelKey.rules) { [weak self] in self?.ruleChanged($0) }
+        online = RegistryMirror(self.registry, prefix: TunnelKey.online) { [weak self] in self?.onlineChanged($0) }
+        takeLease()
+    }
+
+    public func accept(_ link: Link) -> (any LinkHandler)? { isDraining ? nil : server.accept(link) }
+
+    /// Whether the registry has been read, and has a place for this node.
+    public var isReady: Bool {
+        lease != nil && online?.isReady == true && ruleCopy?.isReady == true && nodes?.isReady == true
+    }
+
+    /// Clients that are logged in here.
+    public var clients: [String] { sessions.keys.sorted() }
+
+    private func takeLease() {
+        registry.lease(ttl: settings.lease) { [weak self] event in
+            Log.shared.info("the lease of a node", ["node": self?.id ?? "", "event": "\(event)"])
+        } _: { [weak self] result in
+            guard let self else { return }
+            guard case .success(let lease) = result else {
+                loop.after(.seconds(1), self, token: Token.lease)
+                return
+            }
+            self.lease = lease
+            let record: JSON = [
+                "nodeId": .string(id), "connectionId": .string(UUIDText.random(using: &loop.random)),
+                "connectionTime": .string(Timestamp.now().text), "serviceAddr": .string(settings.advertise),
+            ]
+            registry.put(TunnelKey.node(id), RegistryBytes(record.text), lease: lease) { [weak self] result in
+                guard let self, case .failure = result else { return }
+                self.lease = nil
+                loop.after(.seconds(1), self, token: Token.lease)
+            }
+        }
+    }
+
+    private func addRoutes() {
+        routes.refusal = { [weak self] request, invoker in
+            guard let self, let caller = invoker.attachment as? NodeCaller else {
+                return (.offline, "the node is going away")
+            }
+            return refusal(of: request.key, caller)
+        }
+        addLoginRoutes()
+        addRuleRoutes()
+        addTransferRoutes()
+        addNodeRoutes()
+    }
+
+    private func refusal(of path: String, _ caller: NodeCaller) -> (InvokeCode, String)? {
+        guard isReady else { return (.offline, "the node is not ready; try again, or another one") }
+        let isForNodes = path.hasPrefix("/node/") && path != Path.nodeHello
+        switch caller.standing {
+        case .client: return isForNodes ? (.forbidden, "this is for nodes") : nil
+        case .node: return isForNodes || path == Path.heartbeat ? nil : (.forbidden, "this is for clients")
+        case .stranger, .gone:
+            let isFree = [Path.register, Path.login, Path.heartbeat, Path.nodeHello].contains(path)
+            return isFree ? nil : (.notAuthenticated, "log in first")
+        }
+    }
+
+    enum Path {
+        static let register = "/client/register"
+        static let login = "/client/login"
+        static let heartbeat = "/client/heartbeat"
+        static let kick = "/client/kick"
+        static let list = "/client/transfer/list"
+        static let ruleAdd = "/client/listen/add"
+        static let ruleDelete = "/client/listen/del"
+        static let listenAdd = "/transfer/listen/add"
+        static let listenDelete = "/transfer/listen/del"
+        static let listenIn = "/transfer/listen/in"
+        static let targetOut = "/transfer/target/out"
+        static let go = "/transfer/go"
+        static let fail = "/transfer/fail"
+        static let nodeHello = "/node/hello"
+        static let nodeInvoke = "/node/invoke"
+        static let relayOpen = "/node/relay/open"
+    }
+
+    // MARK: The end
+
+    /// Takes no more clients, and sends those who are here elsewhere; streams that are open may go on for so long.
+    public func drain(keep: Duration = .seconds(60)) {
+        guard !isDraining else { return }
+        isDraining = true
+        ports.closeAll()
+        for client in sessions.keys.sorted() {
+            guard let session = sessions[client] else { continue }
+            kick(session, .reconnect, "the node is going away", by: "")
+        }
+        lease = nil  // With it go this node's records.
+        loop.after(keep, self, token: Token.drained)
+    }
+
+    /// Ends all connections at once.
+    public func close(_ reason: CloseReason = .shutdown) {
+        drain(keep: .zero)
+        links.closeAll()
+        server.close(reason)
+        for mirror in [online, nodes, ruleCopy] { mirror?.end() }
+    }
+}
+
+extension TunnelNode: CarrierOwner {
+    public func opened(_ peer: CarrierPeer) {
+        let caller = NodeCaller(peer, settings)
+        callers[ObjectIdentifier(peer)] = caller
+        peer.invoker?.attachment = caller
+    }
+
+    public func lost(_ peer: CarrierPeer, _ reason: CloseReason) {
+        guard let caller = callers.removeValue(forKey: ObjectIdentifier(peer)) else { return }
+        let session = caller.session
+        caller.standing = .gone
+        if let session { loggedOut(session) }
+    }
+
+    public func accept(_ stream: Link, from peer: CarrierPeer) -> (any LinkHandler)? {
+        guard let caller = callers[ObjectIdentifier(peer)] else { return nil }
+        switch caller.standing {
+        case .client, .node: return StreamGreeting(from: caller, at: self)
+        case .stranger, .gone: return nil
+        }
+    }
+}
+
+extension TunnelNode: TimerTarget {
+    public func timerFired(_ token: UInt64, on loop: Loop) {
+        if token == Token.lease, lease == nil, !isDraining { takeLease() }
+        if token == Token.drained { server.close(.shutdown) }
+    }
+}
