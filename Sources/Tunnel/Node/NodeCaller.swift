@@ -62,4 +62,6 @@ final class NodeSession {
 extension CloseReason {
     /// A newer login has taken the place of this one.
     static let superseded = CloseReason("superseded")
+    /// A refused stream is broken off: a clean end would look like an empty answer.
+    static let unwanted = CloseReason(CloseReason.refused.name, sendsTheRest: false)
 }

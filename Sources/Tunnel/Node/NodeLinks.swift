@@ -38,7 +38,7 @@ final class NodeLinks {
 
     /// A target's stream goes on to the node where its visitor waits.
     func relay(_ stream: Link, of transfer: String, from client: String, to other: String) {
-        guard let link = link(to: other) else { return stream.close(.refused.with("no such node")) }
+        guard let link = link(to: other) else { return stream.close(.unwanted.with("no such node")) }
         stream.pauseReading()
         stream.handler = Waiting()
         link.whenReady { [loop = node.loop] peer in

@@ -27,7 +27,7 @@ final class StreamGreeting: LinkHandler, TimerTarget {
             if let node { node.take(request, link, from: caller) } else { link.close(.shutdown) }
             return range.upperBound
         } catch {
-            link.close(.refused.with(error.description))
+            link.close(.unwanted.with(error.description))
             return bytes.byteCount
         }
     }
@@ -35,7 +35,7 @@ final class StreamGreeting: LinkHandler, TimerTarget {
     func closed(_ link: Link, _ reason: CloseReason) { self.link = nil }
 
     func timerFired(_ token: UInt64, on loop: Loop) {
-        exchange(&link, with: nil)?.close(.refused.with("it did not say what it is for"))
+        exchange(&link, with: nil)?.close(.unwanted.with("it did not say what it is for"))
     }
 
     /// The one frame at the start of a stream.
@@ -58,10 +58,10 @@ extension TunnelNode {
             let text = (try? MemberReader(request.body).text("ListenAddr")) ?? ""
             guard let address = TunnelAddress(text), let rule = rules[session.client]?[address.text],
                 rule.listener == session.client
-            else { return stream.close(.refused.with("there is no such rule")) }
+            else { return stream.close(.unwanted.with("there is no such rule")) }
             transfers.begin(rule, stream)
         case (Path.go, .client(let session)):
-            let rendezvous = request.headers["RelayNodeId"] ?? id
+            let rendezvous = request.headers["RelayNodeId"] ?? ""
             if rendezvous.isEmpty || rendezvous == self.id {
                 transfers.join(id, stream, from: session.client)
             } else {
@@ -70,7 +70,7 @@ extension TunnelNode {
         case (Path.relayOpen, .node):
             // Never passed on: a stream comes over one other node at most.
             transfers.join(id, stream, from: request.headers["TerminalId"] ?? "")
-        default: stream.close(.refused.with("a stream is not for \(request.path)"))
+        default: stream.close(.unwanted.with("a stream is not for \(request.path)"))
         }
     }
 }

@@ -9,6 +9,10 @@ public struct TunnelTraffic: Sendable, Equatable {
     /// Bytes from visitors, and to them.
     public var fromVisitors: UInt64 = 0
     public var toVisitors: UInt64 = 0
+
+    public init(connections: UInt64 = 0, fromVisitors: UInt64 = 0, toVisitors: UInt64 = 0) {
+        (self.connections, self.fromVisitors, self.toVisitors) = (connections, fromVisitors, toVisitors)
+    }
 }
 
 /// Visitors of one node: those who wait for their targets, and those who have met them.
@@ -81,7 +85,7 @@ final class Transfers {
     /// The target's stream. Who is not the target learns nothing, and takes nothing away.
     func join(_ id: String, _ stream: Link, from client: String) {
         guard let transfer = all[id], transfer.rule.target == client, transfer.join(stream) else {
-            return stream.close(.refused.with("no such transfer"))
+            return stream.close(.unwanted.with("no such transfer"))
         }
         waiting -= 1
     }

@@ -33,6 +33,13 @@ final class Told: Sendable {
     var refusals: [InvokeCode] { all.compactMap { if case .refused(let why) = $0 { why.code } else { nil } } }
 }
 
+/// What somebody on another loop has heard.
+final class Heard<Value: Sendable>: Sendable {
+    private let values = Lock<[Value]>([])
+    func add(_ value: Value) { values.withLock { $0.append(value) } }
+    var all: [Value] { values.withLock { $0 } }
+}
+
 struct Somebody {
     let client: LoopBound<TunnelClient>
     let told: Told
