@@ -66,11 +66,12 @@ public final class TunnelClient {
         _ rule: TunnelRuleRequest, _ done: @escaping (Result<TunnelRule, InvokeFailure>) -> Void = { _ in }
     ) {
         call(TunnelNode.Path.ruleAdd, rule.json.text) { result in
-            done(result.flatMap { response in
-                do throws(TunnelRefusal) {
-                    return .success(try TunnelRule(MemberReader.json(response.body)))
-                } catch { return .failure(.refused(error.code, error.words)) }
-            })
+            done(
+                result.flatMap { response in
+                    do throws(TunnelRefusal) {
+                        return .success(try TunnelRule(MemberReader.json(response.body)))
+                    } catch { return .failure(.refused(error.code, error.words)) }
+                })
         }
     }
 

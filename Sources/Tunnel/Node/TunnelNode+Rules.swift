@@ -44,7 +44,8 @@ extension TunnelNode {
         // Counted before the answer is known, so that many guesses at once are no more than many one by one.
         for (index, name) in names.enumerated() where !isOwn && !wrongCodes.take(name, at: loop.now) {
             for taken in names[..<index] { wrongCodes.giveBack(taken) }
-            return done(.failure(TunnelRefusal(.tooMany, "too many wrong AuthCodes; try again in a quarter of an hour")))
+            return done(
+                .failure(TunnelRefusal(.tooMany, "too many wrong AuthCodes; try again in a quarter of an hour")))
         }
         registry.get(TunnelKey.tunnel(request.targetTunnel)) { [weak self] result in
             guard let self else { return }

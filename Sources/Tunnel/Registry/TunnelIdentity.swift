@@ -42,7 +42,8 @@ enum Secret {
 
     static func text(_ count: Int, of symbols: [UInt8]) -> String {
         var generator = SecretGenerator()
-        return String(decoding: (0..<count).map { _ in symbols[Int.random(in: 0..<symbols.count, using: &generator)] },
+        return String(
+            decoding: (0..<count).map { _ in symbols[Int.random(in: 0..<symbols.count, using: &generator)] },
             as: UTF8.self)
     }
 

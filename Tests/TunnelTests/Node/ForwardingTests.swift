@@ -163,8 +163,9 @@ import Testing
         let secret = try await scene.world.target("10.0.0.9:80")
         await scene.listener.close()
         await other.close()
-        let lie = #"{"ListenAddr":"tcp://127.0.0.1:2222","TargetTunnelId":"\#(victim.tunnel)","# +
-            #""TargetClientId":"\#(victim.client)","TargetAddr":"tcp://10.0.0.9:80"}"#
+        let lie =
+            #"{"ListenAddr":"tcp://127.0.0.1:2222","TargetTunnelId":"\#(victim.tunnel)","#
+            + #""TargetClientId":"\#(victim.client)","TargetAddr":"tcp://10.0.0.9:80"}"#
         var heard: [String] = []
         for identity in [try #require(await other.identity), listener] {
             let attacker = await scene.world.attacker(terminal: identity.client)

@@ -93,7 +93,9 @@ import Testing
         let codes = Heard<Int>()
         await guesser.client.run { _, client in
             for _ in 0..<50 {
-                client.add(guess) { result in if case .failure(.refused(let code, _)) = result { codes.add(code.number) } }
+                client.add(guess) { result in
+                    if case .failure(.refused(let code, _)) = result { codes.add(code.number) }
+                }
             }
         }
         world.world.advance(by: .seconds(1))

@@ -66,7 +66,8 @@ final class TunnelWorld {
     static let ids = ["0a000000-0000-4000-8000-000000000001", "0b000000-0000-4000-8000-000000000002"]
 
     init(
-        nodes count: Int = 1, seed: UInt64 = 1, prepare: @escaping @Sendable (inout TunnelNodeSettings) -> Void = { _ in }
+        nodes count: Int = 1, seed: UInt64 = 1,
+        prepare: @escaping @Sendable (inout TunnelNodeSettings) -> Void = { _ in }
     ) async throws {
         world = SimulatedWorld(loops: 4, seed: seed)
         let store = await world.first.own { MemoryStore(on: $0) }
