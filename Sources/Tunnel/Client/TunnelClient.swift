@@ -81,10 +81,30 @@ public final class TunnelClient {
         call(TunnelNode.Path.ruleDelete, body.text) { done($0.map { _ in }) }
     }
 
-    private func call(_ path: String, _ body: String, _ done: @escaping (Result<InvokeResponse, InvokeFailure>) -> Void)
-    {
+    /// Another AuthCode, which `identity` has then. With `revokes`, the rules of others that lead here go.
+    public func changeCode(
+        revokes: Bool, _ done: @escaping (Result<TunnelIdentity, InvokeFailure>) -> Void = { _ in }
+    ) {
+        call(TunnelNode.Path.newCode, headers: ["Revoke": "\(revokes)"], "") { [weak self] result in
+            done(
+                result.flatMap { response in
+                    do throws(TunnelRefusal) {
+                        let code = try MemberReader(response.body).text("AuthCode")
+                        guard let self, var identity = self.identity else { return .failure(.closed(.done)) }
+                        identity.authCode = code
+                        self.identity = identity
+                        return .success(identity)
+                    } catch { return .failure(.refused(error.code, error.words)) }
+                })
+        }
+    }
+
+    private func call(
+        _ path: String, headers: InvokeHeaders = InvokeHeaders(), _ body: String,
+        _ done: @escaping (Result<InvokeResponse, InvokeFailure>) -> Void
+    ) {
         guard let invoker = carrier.peer.invoker, isLoggedIn else { return done(.failure(.closed(.done))) }
-        invoker.invoke(path, body: body, then: done)
+        invoker.invoke(path, headers: headers, body: body, then: done)
     }
 
     /// Ends everything.

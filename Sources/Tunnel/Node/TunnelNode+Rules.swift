@@ -34,6 +34,21 @@ extension TunnelNode {
         }
     }
 
+    func addCodeRoute() {
+        routes.twoWay(Path.newCode) { [weak self] request, invoker, answer in
+            guard let self, let session = (invoker.attachment as? NodeCaller)?.session else { return }
+            let revokes = request.headers["Revoke"] == "true"
+            book.changeCode(of: (session.client, session.tunnel), revokes: revokes) { result in
+                switch result {
+                case .success(let code):
+                    let body: JSON = ["AuthCode": .string(code)]
+                    answer.succeed(body.text)
+                case .failure(let refusal): answer.fail(refusal.code, refusal.words)
+                }
+            }
+        }
+    }
+
     private func add(
         _ request: TunnelRuleRequest, by session: NodeSession, _ done: @escaping TunnelBook.Done<TunnelRule>
     ) {

@@ -100,6 +100,7 @@ public final class TunnelNode: LinkIntake {
         }
         addLoginRoutes()
         addRuleRoutes()
+        addCodeRoute()
         addTransferRoutes()
         addNodeRoutes()
     }
@@ -124,6 +125,7 @@ public final class TunnelNode: LinkIntake {
         static let list = "/client/transfer/list"
         static let ruleAdd = "/client/listen/add"
         static let ruleDelete = "/client/listen/del"
+        static let newCode = "/client/code/new"
         static let listenAdd = "/transfer/listen/add"
         static let listenDelete = "/transfer/listen/del"
         static let listenIn = "/transfer/listen/in"

@@ -103,6 +103,25 @@ import Testing
         #expect(codes.all.count { $0 == 429 } == 45)
     }
 
+    @Test func `who changes his AuthCode may take back what others made with the old one`() async throws {
+        let world = try await TunnelWorld()
+        let (other, target) = (await world.client(), await world.client())
+        let old = try await request("tcp://127.0.0.1:2222", target)
+        #expect(await world.add(old, by: other).code == 200)
+        #expect(await world.add(try await request("tcp://127.0.0.1:3333", target), by: target).code == 200)
+        for (revokes, listening) in [(false, ["tcp://127.0.0.1:2222"]), (true, [])] {
+            let before = try #require(await target.identity).authCode
+            await target.client.run { _, client in client.changeCode(revokes: revokes) }
+            world.world.advance(by: .seconds(1))
+            #expect(try #require(await target.identity).authCode != before)
+            #expect(await other.listening == listening)
+        }
+        // The target's own rule stays, and the old code opens nothing any more.
+        #expect(await target.listening == ["tcp://127.0.0.1:3333"])
+        #expect(await world.add(old, by: other).code == 403)
+        #expect(await world.add(try await request("tcp://127.0.0.1:2222", target), by: other).code == 200)
+    }
+
     @Test func `an unknown tunnel sounds like a wrong AuthCode`() async throws {
         let world = try await TunnelWorld()
         let client = await world.client()
