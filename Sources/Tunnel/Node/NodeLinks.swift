@@ -83,7 +83,7 @@ final class NodeLinks {
 /// The carrier to one other node. When it is lost, the next who needs it makes another.
 final class NodeLink: CarrierOwner {
     let other: String
-    private unowned let node: TunnelNode
+    private weak var node: TunnelNode?
     private var client: CarrierClient?
     private var isReady = false
     private var isOver = false
@@ -110,7 +110,7 @@ final class NodeLink: CarrierOwner {
     }
 
     func opened(_ peer: CarrierPeer) {
-        guard let invoker = peer.invoker else { return }
+        guard let node, let invoker = peer.invoker else { return }
         let nonce = Secret.hex(SecretBytes.random(16))
         let proof = NodeProof(key: node.settings.clusterKey, from: node.id, connection: invoker.id, nonce: nonce)
         let headers: InvokeHeaders = ["NodeId": node.id, "Nonce": nonce, "Mac": proof.question]
@@ -125,7 +125,7 @@ final class NodeLink: CarrierOwner {
             peer.authorize(proof.session)
             client?.attach()
             isReady = true
-            node.loop.after(Self.keepAlive, self)
+            peer.loop.after(Self.keepAlive, self)
             for then in exchange(&waiting, with: []) { then(peer) }
         }
     }
@@ -139,7 +139,7 @@ final class NodeLink: CarrierOwner {
     private func end(_ reason: CloseReason) {
         guard !isOver else { return }
         (isOver, isReady) = (true, false)
-        node.links.lost(self)
+        node?.links.lost(self)
         for then in exchange(&waiting, with: []) { then(nil) }
         client?.close(reason)
     }

@@ -114,7 +114,7 @@ extension TunnelNode {
         let body: JSON = [
             "ClientId": .string(client), "TunnelId": .string(session.tunnel), "AuthCode": .string(code),
             "connectionId": .string(invoker.id), "nodeId": .string(id),
-            "heartbeatSeconds": .init(Int(settings.heartbeat.components.seconds)),
+            "heartbeatSeconds": .init(max(1, Int(settings.heartbeat.components.seconds))),
             "leaseSeconds": .init(Int(settings.silence.components.seconds)),
             "sessionKey": .string(Base64.encode(key)),
         ]

@@ -190,4 +190,42 @@ import Testing
         #expect(client.told.kicks == 0)
         #expect(try await world.keys("/zhangyu/node/online/") == ["/zhangyu/node/online/\(TunnelWorld.ids[1])"])
     }
+
+    @Test func `bodies that make no sense cost their sender an answer, and the node nothing`() async throws {
+        let world = try await TunnelWorld()
+        let owner = await world.client()
+        let identity = try #require(await owner.identity)
+        await owner.close()
+        let paths = [
+            "/client/login", "/client/register", "/client/heartbeat", "/client/transfer/list", "/client/listen/add",
+            "/client/listen/del", "/client/code/new", "/transfer/fail", "/transfer/listen/in", "/node/hello",
+            "/node/invoke", "/nobody",
+        ]
+        let bodies = [
+            "", "{", "[]", "null", "1", #"{"clientId":1,"token":[]}"#,
+            #"{"listenAddr":{},"targetTunnelId":"12345678"}"#,
+            #"{"targetTunnelId":"12345678","listenAddr":"tcp://:1","targetAddr":"tcp://a:1","maxConnections":-1}"#,
+            #"{"allowSources":"10.0.0.0/8"}"#, #"{"TerminalId":"x","Path":"/transfer/target/out","Header":[]}"#,
+            String(repeating: "[", count: 10_000),
+        ]
+        var answers = 0
+        for isKnown in [false, true] {
+            for path in paths {
+                let attacker = await world.attacker(terminal: identity.client)
+                if isKnown { await attacker.run { _, attacker in attacker.login(identity) } }
+                world.world.advance(by: .milliseconds(50))
+                await attacker.run { _, attacker in
+                    for body in bodies {
+                        attacker.say(path, body)
+                        attacker.stream(path, body: body, "x")
+                    }
+                }
+                world.world.advance(by: .milliseconds(50))
+                answers += await attacker.codes.count { $0 != 200 }
+            }
+        }
+        #expect(answers > 150)
+        let after = await world.client(identity)
+        #expect(await after.isLoggedIn)
+    }
 }
