@@ -57,7 +57,7 @@ func twoNodes(on loop: EventLoop) async throws -> [Registry] {
         let page = try String(contentsOfFile: root + "/docs/cluster.md", encoding: .utf8)
         let file = try [
             "Tests/ClusterTests/Registry/ClusterPageTests.swift", "Tests/ClusterTests/Bus/BusGuideTests.swift",
-            "Examples/cluster/Cluster.swift",
+            "Examples/cluster/Cluster.swift", "Examples/actors/Room.swift", "Examples/actors/Main.swift",
         ].map { try String(contentsOfFile: "\(root)/\($0)", encoding: .utf8) }.joined()
         let blocks = page.split(separator: "```swift\n").dropFirst().compactMap { $0.split(separator: "```").first }
         #expect(blocks.count > 3)

@@ -28,13 +28,26 @@ enum SQLiteSchema {
     /// Makes the tables of a new file, and brings an older one to today's version. A newer one is refused.
     static func prepare(_ connection: SQLiteConnection, _ path: String) throws(RegistryError) {
         try connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-        if try version(connection, path) == steps.count { return }
-        try connection.execute("BEGIN IMMEDIATE")
-        do throws(RegistryError) {
+        // Looked at in one transaction: another process may be making the tables between two looks.
+        let isNew = try transact("BEGIN", connection) { () throws(RegistryError) in
+            try version(connection, path) < steps.count
+        }
+        guard isNew else { return }
+        try transact("BEGIN IMMEDIATE", connection) { () throws(RegistryError) in
             // Another process may have done it meanwhile.
             for step in steps.dropFirst(try version(connection, path)) { try connection.execute(step) }
-            try connection.execute(
-                "PRAGMA application_id = \(applicationID); PRAGMA user_version = \(steps.count); COMMIT")
+            try connection.execute("PRAGMA application_id = \(applicationID); PRAGMA user_version = \(steps.count)")
+        }
+    }
+
+    private static func transact<Value>(
+        _ begin: String, _ connection: SQLiteConnection, _ body: () throws(RegistryError) -> Value
+    ) throws(RegistryError) -> Value {
+        try connection.execute(begin)
+        do throws(RegistryError) {
+            let value = try body()
+            try connection.execute("COMMIT")
+            return value
         } catch {
             try? connection.execute("ROLLBACK")
             throw error
