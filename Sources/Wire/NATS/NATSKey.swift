@@ -64,39 +64,12 @@ package struct NATSKey: Sendable {
         }
     }
 
-    // MARK: Base 32 (RFC 4648), without padding
-
-    private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".utf8)
-
-    private static func encode(_ bytes: [UInt8]) -> String {
-        var text: [UInt8] = []
-        var (bits, count) = (0, 0)
-        for byte in bytes {
-            (bits, count) = (bits << 8 | Int(byte), count + 8)
-            while count >= 5 {
-                count -= 5
-                text.append(digits[bits >> count & 31])
-            }
-            bits &= (1 << count) - 1
-        }
-        if count > 0 { text.append(digits[bits << (5 - count) & 31]) }
-        return String(decoding: text, as: UTF8.self)
-    }
+    /// Base 32 in capital letters alone.
+    private static func encode(_ bytes: [UInt8]) -> String { Base32.encode(bytes).uppercased() }
 
     private static func decode(_ text: String) -> [UInt8]? {
-        guard text.utf8.count <= 64 else { return nil }
-        var bytes: [UInt8] = []
-        var (bits, count) = (0, 0)
-        for character in text.utf8 {
-            guard let digit = digits.firstIndex(of: character) else { return nil }
-            (bits, count) = (bits << 5 | digit, count + 5)
-            if count >= 8 {
-                count -= 8
-                bytes.append(UInt8(bits >> count))
-                bits &= (1 << count) - 1
-            }
-        }
-        return bits == 0 && count < 5 ? bytes : nil
+        guard text.utf8.count <= 64, !text.utf8.contains(where: { $0 >= UInt8(ascii: "a") }) else { return nil }
+        return Base32.decode(text)
     }
 }
 
