@@ -18,10 +18,16 @@ public func fuzzGatewayFrame(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt
     return 0
 }
 
+private enum Heard: Equatable {
+    case frame(of: ConnectionID, [UInt8])
+    case command(GatewayCommand)
+    case error(GatewayError)
+}
+
 private struct Listener: Equatable {
     private let codec: GatewayCodec
     private var unread: [UInt8] = []
-    private var said: [String] = []
+    private var said: [Heard] = []
     private var isOver = false
 
     init(_ codec: GatewayCodec) { self.codec = codec }
@@ -44,13 +50,13 @@ private struct Listener: Equatable {
                     if frame.isCommand {
                         try check(codec.command(span.extracting(frame.payload)))
                     } else {
-                        said.append("\(frame.connection): \(all[frame.payload])")
+                        said.append(.frame(of: frame.connection, Array(all[frame.payload])))
                         checkHeader(Array(all[frame.range]), frame)
                     }
                     used = frame.end
                 }
             } catch {
-                said.append("\(error)")
+                said.append(.error(error))
                 isOver = true
             }
         }
@@ -59,7 +65,7 @@ private struct Listener: Equatable {
     }
 
     private mutating func check(_ command: GatewayCommand) {
-        said.append("\(command)")
+        said.append(.command(command))
         #if PLANTED_BUG
             if case .accept(let id, _) = command, id.rawValue >> 24 == 0x6f { fatalError("planted") }
         #endif
