@@ -57,6 +57,18 @@ package enum Base64 {
         bytes(text, valuesURL)
     }
 
+    /// The one that `decodeURL` reads.
+    package static func encodeURL(_ bytes: [UInt8]) -> String {
+        let text = encode(bytes).utf8.filter { $0 != UInt8(ascii: "=") }.map { digit -> UInt8 in
+            switch digit {
+            case UInt8(ascii: "+"): UInt8(ascii: "-")
+            case UInt8(ascii: "/"): UInt8(ascii: "_")
+            default: digit
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
     private static func bytes(_ text: some Sequence<UInt8>, _ values: [UInt8]) -> [UInt8]? {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.underestimatedCount / 4 * 3 + 2)

@@ -1,6 +1,7 @@
 import OmniwayCrypto
 import OmniwayTelemetry
 import OmniwayTesting
+import OmniwayTransport
 import OmniwayWire
 import Testing
 

@@ -55,6 +55,14 @@ public struct WebToken: Sendable {
         return WebToken(claims: claims, expiry: expiry)
     }
 
+    /// A token that says this, signed with a secret; nil when the key is only the public half of a pair.
+    package static func sign(_ claims: JSON.Object, key: Key) -> String? {
+        let head: JSON = ["alg": .string(key.algorithm), "typ": "JWT"]
+        let parts = [head, .object(claims)].map { Base64.encodeURL(JSON.Writer().bytes(of: $0)) }
+        let signed = parts.joined(separator: ".")
+        return key.signature(of: Array(signed.utf8)).map { "\(signed).\(Base64.encodeURL($0))" }
+    }
+
     private static func object(_ part: Substring.UTF8View) throws(WebTokenError) -> JSON.Object {
         guard let bytes = Base64.decodeURL(part), let json = try? reader.read(bytes), case .object(let object) = json
         else { throw .malformed }
@@ -103,6 +111,10 @@ extension WebToken {
                 throw .otherKey(expected: algorithm)
             }
             return Key(kind: .pair(key), algorithm: algorithm)
+        }
+
+        func signature(of bytes: [UInt8]) -> [UInt8]? {
+            if case .secret(let secret) = kind { HMAC.sha256(bytes, key: secret) } else { nil }
         }
 
         func verifies(_ signature: [UInt8], of bytes: [UInt8]) -> Bool {
