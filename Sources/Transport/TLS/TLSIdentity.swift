@@ -23,6 +23,11 @@ public struct TLSIdentity: Sendable {
     /// A new ECDSA P-256 key, and a certificate that it signs itself. Peers trust it by its `fingerprint`, or by its
     /// `certificatePEM` as a root.
     public static func selfSigned(_ names: String..., days: Int = 365) throws(TLSError) -> TLSIdentity {
+        try selfSigned(names, days: days)
+    }
+
+    /// The same for names that are counted later.
+    public static func selfSigned(_ names: [String], days: Int = 365) throws(TLSError) -> TLSIdentity {
         do throws(SelfSignedError) {
             let (certificate, key) = try Certificate.selfSigned(names: names, days: days)
             return TLSIdentity(source: .memory(LoadedIdentity(chain: [certificate], key: key)))

@@ -1,15 +1,17 @@
-import Glibc
+import OmniwayTelemetry
 public import OmniwayTransport
 import OmniwayWire
 
-/// Where a client keeps who it is: `client.json`, and what was written there before under the name `node.json`.
+/// Where a client keeps who it is: `client.json`, and what was written there before under the name `node.json`. The
+/// certificates of its nodes are kept beside that.
 ///
 /// What is in the file besides stays in it. Reading and writing block, so not on a loop.
 public struct TunnelIdentityFile: Sendable {
     public let path: String
     /// Read when there is no file at `path`.
     public let olderPath: String?
-    private static let most = 1 << 20
+    /// Changes are read, changed and written by one at a time.
+    private static let changing = Lock(())
 
     public init(_ path: String = "client.json", older: String? = "node.json") { (self.path, olderPath) = (path, older) }
 
@@ -35,54 +37,87 @@ public struct TunnelIdentityFile: Sendable {
 
     /// Puts it there, whole or not at all, for the eyes of its owner alone.
     public func save(_ identity: TunnelIdentity) throws(TunnelIdentityFileError) {
-        var object = try object(at: path) ?? JSON.Object()
-        object["terminalId"] = .string(identity.client)
-        object["token"] = .string(identity.token)
-        object["TunnelId"] = .string(identity.tunnel)
-        object["AuthCode"] = .string(identity.authCode)
-        let bytes = JSON.Writer(layout: .indented(2)).bytes(of: .object(object))
-        let draft = "\(path).\(getpid())"
-        do throws(SystemError) { try write(bytes, by: draft) } catch {
-            unsafe unlink(draft)  // Safe because the call reads the path to its end.
-            throw .unwritable(path, error)
+        try change { object in
+            object["terminalId"] = .string(identity.client)
+            object["token"] = .string(identity.token)
+            object["TunnelId"] = .string(identity.tunnel)
+            object["AuthCode"] = .string(identity.authCode)
         }
     }
 
-    private func write(_ bytes: [UInt8], by draft: String) throws(SystemError) {
-        // Safe because the calls read the paths to their ends, and no more bytes than there are.
-        unsafe unlink(draft)  // Left by an earlier process of the same number.
-        let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-        let descriptor = unsafe open(draft, flags, 0o600)
-        guard descriptor >= 0 else { throw SystemError(number: errno) }
-        defer { close(descriptor) }
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw SystemError(number: errno) }
-            rest = rest.dropFirst(count)
+    /// Nodes that the file names; none when it says nothing of them.
+    public func nodes() throws(TunnelIdentityFileError) -> [String] {
+        let object = try object(at: path)
+        if case .array(let list)? = object?["nodes"] {
+            return list.compactMap { if case .string(let node) = $0 { node } else { nil } }
         }
-        // Without this a power failure could leave an empty file under the right name.
-        guard fsync(descriptor) == 0, unsafe rename(draft, path) == 0 else { throw SystemError(number: errno) }
+        // As the original has it.
+        if case .string(let node)? = object?["nodeAddr"], !node.isEmpty { return [node] }
+        return []
+    }
+
+    /// Names the nodes, so that others who use the file find them.
+    public func save(nodes: [String]) throws(TunnelIdentityFileError) {
+        try change { $0["nodes"] = .array(nodes.map { .string($0) }) }
+    }
+
+    /// Targets that may be reached, as the file says; nil when it says nothing of them.
+    public func allowTargets() throws(TunnelIdentityFileError) -> [TargetAllowance]? {
+        guard case .array(let list)? = try object(at: path)?["allowTargets"] else { return nil }
+        var allowances: [TargetAllowance] = []
+        for entry in list {
+            guard case .string(let text) = entry, let allowance = TargetAllowance(text) else {
+                throw .malformed(path, "allowTargets has \(entry), which is none such as tcp://10.0.0.0/8:22")
+            }
+            allowances.append(allowance)
+        }
+        return allowances
+    }
+
+    /// The certificate that a node has shown the first time; nil before that.
+    public func pin(of node: TunnelNodeAddress) throws(TunnelIdentityFileError) -> TLSFingerprint? {
+        guard let text = try note("pins", node.name) else { return nil }
+        guard let fingerprint = TLSFingerprint(text) else { throw .malformed(path, "the pin of \(node.name) is none") }
+        return fingerprint
+    }
+
+    /// Keeps a node's certificate; with nil the next one is taken as the first was.
+    public func pin(_ fingerprint: TLSFingerprint?, of node: TunnelNodeAddress) throws(TunnelIdentityFileError) {
+        try note(fingerprint?.description, "pins", node.name)
+    }
+
+    /// A word that is kept beside the identity.
+    package func note(_ group: String, _ name: String) throws(TunnelIdentityFileError) -> String? {
+        guard case .object(let notes)? = try object(at: path)?[group], case .string(let text)? = notes[name] else {
+            return nil
+        }
+        return text
+    }
+
+    package func note(_ text: String?, _ group: String, _ name: String) throws(TunnelIdentityFileError) {
+        try change { object in
+            var notes = JSON.Object()
+            if case .object(let known)? = object[group] { notes = known }
+            notes[name] = text.map { .string($0) }
+            object[group] = notes.isEmpty ? nil : .object(notes)
+        }
+    }
+
+    private func change(_ body: (inout JSON.Object) -> Void) throws(TunnelIdentityFileError) {
+        try Self.changing.withLock { _ throws(TunnelIdentityFileError) in
+            var object = try object(at: path) ?? JSON.Object()
+            body(&object)
+            let bytes = JSON.Writer(layout: .indented(2)).bytes(of: .object(object))
+            do throws(SystemError) { try PrivateFile.write(bytes, to: path) } catch { throw .unwritable(path, error) }
+        }
     }
 
     private func object(at path: String) throws(TunnelIdentityFileError) -> JSON.Object? {
-        // Safe because the calls read the path to its end, and fill no more than they are told.
-        let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            if errno == ENOENT { return nil }
-            throw .unreadable(path, SystemError(number: errno))
-        }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 16 << 10)
-        while bytes.count <= Self.most {
-            let count = unsafe Glibc.read(descriptor, &piece, piece.count)
-            if count < 0, errno == EINTR { continue }
-            if count < 0 { throw .unreadable(path, SystemError(number: errno)) }
-            if count == 0 { break }
-            bytes += piece[..<count]
-        }
+        let bytes: [UInt8]
+        do throws(SystemError) {
+            guard let found = try PrivateFile.read(path) else { return nil }
+            bytes = found
+        } catch { throw .unreadable(path, error) }
         let json: JSON
         do throws(JSON.ReadError) { json = try JSON.Reader.go.read(bytes) } catch { throw .malformed(path, "\(error)") }
         guard case .object(let object) = json else { throw .malformed(path, "it is no JSON object") }

@@ -59,9 +59,12 @@ final class NodeLinks {
     private func link(to other: String) -> NodeLink? {
         if let link = links[other] { return link }
         guard other != node.id, !node.settings.clusterKey.isEmpty, let entry = node.nodes?[TunnelKey.node(other)],
-            let address = try? MemberReader(entry.value.text).text("serviceAddr"), let at = HostPort(address)
+            let reader = try? MemberReader(entry.value.text),
+            let at = (try? reader.text("serviceAddr")).flatMap({ HostPort($0) }),
+            let certificate = try? reader.text("certificate")
         else { return nil }
-        let link = NodeLink(to: other, at: at, of: node)
+        let place = TunnelNodePlace(at: at, certificate: TLSFingerprint(certificate))
+        let link = NodeLink(to: other, at: place, of: node)
         links[other] = link
         link.connect()
         return link
@@ -91,10 +94,10 @@ final class NodeLink: CarrierOwner {
     private static let mostWaiting = 4096
     private static let keepAlive = Duration.seconds(5)
 
-    init(to other: String, at address: HostPort, of node: TunnelNode) {
+    init(to other: String, at place: TunnelNodePlace, of node: TunnelNode) {
         (self.other, self.node) = (other, node)
         client = CarrierClient(
-            on: node.loop, dialer: AnyDialer(node.settings.dialNode(address)), terminal: node.id,
+            on: node.loop, dialer: AnyDialer(node.settings.dialNode(place)), terminal: node.id,
             settings: node.settings.carrier, owner: self)
     }
 
@@ -200,6 +203,9 @@ extension TunnelNode {
                     return answer.fail(.offline, "the client is not here")
                 }
                 try target.send(path, headers: headers, body: try reader.text("JsonBody"))
+            case Path.kick:
+                guard let session = sessions[client] else { return answer.fail(.offline, "the client is not here") }
+                kick(session, .superseded, headers["Message"] ?? "", by: "")
             default: return answer.fail(.forbidden, "nodes do not pass on \(path)")
             }
             answer.succeed()

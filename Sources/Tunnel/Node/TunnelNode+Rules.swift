@@ -14,7 +14,7 @@ extension TunnelNode {
         routes.twoWay(Path.ruleAdd) { [weak self] request, invoker, answer in
             guard let self, let session = (invoker.attachment as? NodeCaller)?.session else { return }
             let wanted = try TunnelRuleRequest(MemberReader.json(request.body))
-            add(wanted, by: session) { result in
+            add(wanted, by: RuleOwner(session)) { result in
                 switch result {
                 case .success(let rule): answer.succeed(rule.shown.text)
                 case .failure(let refusal): answer.fail(refusal.code, refusal.words)
@@ -49,8 +49,8 @@ extension TunnelNode {
         }
     }
 
-    private func add(
-        _ request: TunnelRuleRequest, by session: NodeSession, _ done: @escaping TunnelBook.Done<TunnelRule>
+    func add(
+        _ request: TunnelRuleRequest, by session: RuleOwner, _ done: @escaping TunnelBook.Done<TunnelRule>
     ) {
         let addresses: (listen: TunnelAddress, target: TargetAddress)
         do throws(TunnelRefusal) { addresses = try check(request, by: session) } catch { return done(.failure(error)) }
@@ -90,7 +90,7 @@ extension TunnelNode {
     }
 
     private func check(
-        _ request: TunnelRuleRequest, by session: NodeSession
+        _ request: TunnelRuleRequest, by session: RuleOwner
     ) throws(TunnelRefusal) -> (listen: TunnelAddress, target: TargetAddress) {
         guard request.targetTunnel.isTunnelNumber else {
             throw TunnelRefusal(.failed, "targetTunnelId is the number of a tunnel, 8 digits")
@@ -178,4 +178,12 @@ extension TunnelNode {
         }
         return rule
     }
+}
+
+/// Whose rules are made: a client that is here, or one that asks over HTTP.
+struct RuleOwner {
+    let client: String
+    let tunnel: String
+    init(client: String, tunnel: String) { (self.client, self.tunnel) = (client, tunnel) }
+    init(_ session: NodeSession) { self.init(client: session.client, tunnel: session.tunnel) }
 }

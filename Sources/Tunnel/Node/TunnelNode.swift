@@ -37,6 +37,7 @@ public final class TunnelNode: LinkIntake {
     private(set) var online: RegistryMirror?
     private(set) var nodes: RegistryMirror?
     private(set) var ruleCopy: RegistryMirror?
+    private var waiting: [() -> Void] = []
     private enum Token { static let lease: UInt64 = 0, drained: UInt64 = 1 }
 
     public static func start(
@@ -56,7 +57,21 @@ public final class TunnelNode: LinkIntake {
         nodes = RegistryMirror(self.registry, prefix: TunnelKey.nodes) { [weak self] in self?.nodeChanged($0) }
         ruleCopy = RegistryMirror(self.registry, prefix: TunnelKey.rules) { [weak self] in self?.ruleChanged($0) }
         online = RegistryMirror(self.registry, prefix: TunnelKey.online) { [weak self] in self?.onlineChanged($0) }
+        for mirror in [nodes, ruleCopy, online] { mirror?.whenReady { [weak self] in self?.tellReady() } }
+        readMeters()
         takeLease()
+    }
+
+    private func readMeters() {
+        loop.meters.read(.gauge, "omniway_tunnel_clients", "Clients that are logged in.") { [weak self] in
+            Double(self?.sessions.count ?? 0)
+        }
+        loop.meters.read(.gauge, "omniway_tunnel_ports", "Ports that are open for rules.") { [weak self] in
+            Double(self?.ports.open.count ?? 0)
+        }
+        loop.meters.read(.gauge, "omniway_tunnel_visitors", "Visitors of rules that are here.") { [weak self] in
+            Double(self?.transfers.count ?? 0)
+        }
     }
 
     public func accept(_ link: Link) -> (any LinkHandler)? { isDraining ? nil : server.accept(link) }
@@ -65,6 +80,17 @@ public final class TunnelNode: LinkIntake {
     public var isReady: Bool {
         lease != nil && online?.isReady == true && ruleCopy?.isReady == true && nodes?.isReady == true
     }
+
+    /// Calls `then` once, when it is.
+    public func whenReady(_ then: @escaping () -> Void) { if isReady { then() } else { waiting.append(then) } }
+
+    private func tellReady() {
+        guard isReady else { return }
+        for then in exchange(&waiting, with: []) { then() }
+    }
+
+    /// Visitors of rules that are here.
+    public var visitors: Int { transfers.count }
 
     /// Clients that are logged in here.
     public var clients: [String] { sessions.keys.sorted() }
@@ -79,9 +105,11 @@ public final class TunnelNode: LinkIntake {
                 return
             }
             self.lease = lease
+            tellReady()
             let record: JSON = [
                 "nodeId": .string(id), "connectionId": .string(UUIDText.random(using: &loop.random)),
                 "connectionTime": .string(Timestamp.now().text), "serviceAddr": .string(settings.advertise),
+                "certificate": .string(settings.certificate?.description ?? ""),
             ]
             registry.put(TunnelKey.node(id), RegistryBytes(record.text), lease: lease) { [weak self] result in
                 guard let self, case .failure = result else { return }

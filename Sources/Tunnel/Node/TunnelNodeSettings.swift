@@ -1,4 +1,5 @@
 public import OmniwayTransport
+import OmniwayWire
 
 /// What a node may do, and how patient it is.
 public struct TunnelNodeSettings: Sendable {
@@ -38,9 +39,27 @@ public struct TunnelNodeSettings: Sendable {
     public var advertise = ""
     public var clusterKey: [UInt8] = []
     /// How other nodes are reached; with TLS unless the network between them is trusted.
-    public var dialNode: @Sendable (HostPort) -> any Dialer = { StreamDialer($0) }
+    public var dialNode: @Sendable (TunnelNodePlace) -> any Dialer = { StreamDialer($0.at) }
+    /// This node's certificate, for the others to know it by.
+    public var certificate: TLSFingerprint?
 
     public init() {}
+
+    /// Whether a text can be a node's id: a UUID in lower case.
+    public static func isID(_ text: String) -> Bool { text.isTunnelID }
+
+    public static func newID() -> String {
+        var chances = SystemRandomNumberGenerator()
+        return UUIDText.random(using: &chances)
+    }
+}
+
+/// Where another node is, as the registry says.
+public struct TunnelNodePlace: Sendable, CustomStringConvertible {
+    public let at: HostPort
+    /// What it must show; nil when it has no certificate.
+    public let certificate: TLSFingerprint?
+    public var description: String { at.description }
 }
 
 /// So many times in so long.

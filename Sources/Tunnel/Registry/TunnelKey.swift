@@ -8,6 +8,9 @@ enum TunnelKey {
     static let tunnels: RegistryBytes = "/zhangyu/client/tunnel/"
     static let rules: RegistryBytes = "/zhangyu/client/listen/"
 
+    /// What tokens of the HTTP interface are signed with.
+    static let signing: RegistryBytes = "/zhangyu/jwt/sign"
+
     static func node(_ id: String) -> RegistryBytes { nodes + RegistryBytes(id) }
     static func online(_ client: String) -> RegistryBytes { online + RegistryBytes(client) }
     static func record(_ client: String) -> RegistryBytes { "/zhangyu/client/record/\(client)" }
