@@ -63,7 +63,7 @@ let package = Package(
             name: "Omniway",
             dependencies: [
                 "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayCluster", "OmniwayGateway", "OmniwayApp",
-                "OmniwayMesh", "OmniwayAdmin",
+                "OmniwayMesh", "OmniwayTunnel", "OmniwayAdmin",
             ], path: "Sources/Omniway", swiftSettings: strict),
         library("Main", ["Omniway", "OmniwayArguments"]),
         .executableTarget(

@@ -8,7 +8,8 @@ struct Main {
     static let command = Command(
         "omniway", summary: "Connects clients, servers, private networks and peers over long-lived links.",
         subcommands: [
-            Up.command, RunGateway.command, Repl.command, AskDocs.command, ShowCluster.command, ShowVersion.command,
+            Up.command, RunGateway.command, RunNode.command, RunClient.command, Expose.command,
+            TunnelCommand.command, Repl.command, AskDocs.command, ShowCluster.command, ShowVersion.command,
         ])
 
     nonisolated static func main() {
@@ -29,6 +30,10 @@ struct Main {
         case ["gateway"]: RunGateway.run(call)
         case ["repl"]: Repl.run(call)
         case ["docs"]: AskDocs.run(call)
+        case ["node"]: RunNode.run(call)
+        case ["client"]: RunClient.run(call)
+        case ["expose"]: Expose.run(call)
+        case let path where path.first == "tunnel": TunnelCommand.run(call)
         case ["cluster", "status"]: ShowCluster.run(call)
         default: Up.run(call)
         }

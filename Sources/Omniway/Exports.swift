@@ -6,4 +6,5 @@
 @_exported public import OmniwayMesh
 @_exported public import OmniwayTelemetry
 @_exported public import OmniwayTransport
+@_exported public import OmniwayTunnel
 @_exported public import OmniwayWire

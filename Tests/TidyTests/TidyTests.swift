@@ -30,10 +30,10 @@ import Testing
         ],
         "Omniway": [
             "Glibc", "FoundationEssentials", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway",
-            "OmniwayApp", "OmniwayAdmin", "OmniwayCluster", "OmniwayMesh",
+            "OmniwayApp", "OmniwayAdmin", "OmniwayCluster", "OmniwayMesh", "OmniwayTunnel",
         ],
         "Main": ["Glibc", "FoundationEssentials", "Omniway", "OmniwayArguments"],
-        "Command": ["Glibc", "Omniway", "OmniwayMain", "OmniwayArguments"],
+        "Command": ["Glibc", "FoundationEssentials", "Omniway", "OmniwayMain", "OmniwayArguments"],
         "Testing": ["Glibc", "Synchronization", "FoundationEssentials", "OmniwayTransport"],
     ]
 

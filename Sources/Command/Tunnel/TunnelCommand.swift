@@ -1,0 +1,115 @@
+import Glibc
+import Omniway
+import OmniwayArguments
+import OmniwayMain
+
+/// `omniway tunnel`: shows and changes the rules of a client, over the HTTP interface of its node.
+enum TunnelCommand {
+    private static let json = Flag("json", .boolean, default: false, help: "Print the answer as JSON.")
+    private static let of = Flag(
+        "of", .string, default: "", placeholder: "number",
+        help: "The number of the client behind which the target is; by default the client's own.")
+    private static let code = Flag(
+        "code", .string, default: "", placeholder: "text",
+        help: "The AuthCode of that client. Other users of this machine see it; --code-file hides it.")
+    private static let codeFile = Flag(
+        "code-file", .string, default: "", placeholder: "path", help: "A file with the AuthCode on its first line.")
+    private static let listen = Argument(
+        "listen", .string, help: "Where it listens: tcp://host:port of the client, node+tcp://:port of the node.")
+    private static let target = Argument("target", .string, help: "What it leads to, such as tcp://10.0.0.5:22.")
+
+    static let command = Command(
+        "tunnel", summary: "Shows and changes the rules of a tunnel client.",
+        flags: TunnelAccess.flags + [json],
+        subcommands: [
+            Command(
+                "list", summary: "Lists rules of the client, and rules of others that lead to it.",
+                notes: """
+                    LISTENER is the client that listens (ListenClientId), or node. TARGET'S CLIENT dials the stream to
+                    the target: it is the TerminalId of that stream, as LISTENER is that of the stream it dials itself.
+                    """),
+            Command(
+                "add", summary: "Adds a rule, or changes the one for the same address.", flags: [of, code, codeFile],
+                arguments: [listen, target]),
+            Command("remove", summary: "Takes a rule away.", arguments: [listen]),
+            Command("kick", summary: "Lets go of the client wherever it is logged in."),
+            Command("doctor", summary: "Looks at all between here and the client's targets, and says what is wrong."),
+        ])
+
+    static func run(_ call: Invocation) -> ExitCode {
+        let signals = ProcessSignals()
+        let asked: TunnelQuestion
+        do { asked = try TunnelQuestion(call) } catch {
+            complain("omniway tunnel: \(error)")
+            return .usage
+        }
+        Task.detached { await answer(call, asked) }
+        while true {
+            switch signals.next() {
+            case .command: break
+            case .drain, .end, .hangUp: return .runtime
+            }
+        }
+    }
+
+    @concurrent private static func answer(_ call: Invocation, _ asked: TunnelQuestion) async {
+        Log.shared.level = .error  // The answer says what is wrong.
+        do {
+            if call.path.last == "doctor" {
+                Up.end(await TunnelDoctor(asked).examine() ? .success : .runtime)
+            }
+            let api = try await asked.api()
+            let answer: JSON
+            switch call.path.last {
+            case "add": answer = try await api.post("listen/add", rule(call, asked))
+            case "remove": answer = try await api.post("listen/delete", ["listenAddr": .string(call[listen])])
+            case "kick": answer = try await api.post("client/kick", ["message": "omniway tunnel kick"])
+            default: answer = .array(try await api.rules())
+            }
+            if call[json] {
+                print(String(decoding: JSON.Writer(layout: .indented(2)).bytes(of: answer), as: UTF8.self))
+            } else {
+                print(TunnelTable.text(of: answer))
+            }
+            Up.end(.success)
+        } catch {
+            complain("omniway tunnel: \(BodyText.harmless("\(error)"))")
+            if case TunnelAPIError.unreachable(.connectFailed(let reason)) = error,
+                let advice = TunnelAccess.advice(reason)
+            {
+                complain(advice)
+            }
+            Up.end(.runtime)
+        }
+    }
+
+    private static func rule(_ call: Invocation, _ asked: TunnelQuestion) throws -> JSON {
+        let secret = try TunnelNodeFlags.secret(call[codeFile], "--code-file")
+        return [
+            "listenAddr": .string(call[listen]), "targetAddr": .string(call[target]),
+            "targetTunnelId": .string(call[of].isEmpty ? asked.identity.tunnel : call[of]),
+            "targetAuthCode": .string(secret.isEmpty ? call[code] : secret),
+        ]
+    }
+}
+
+/// Who asks, and where.
+struct TunnelQuestion: Sendable {
+    let access: TunnelAccess
+    let identity: TunnelIdentity
+    let loop = EventLoop()
+
+    init(_ call: Invocation) throws {
+        access = try TunnelAccess(call)
+        guard let identity = try access.file.load() else { throw TunnelFlagError.nobody(access.file.path) }
+        self.identity = identity
+    }
+
+    func api() async throws -> TunnelAPIClient { try await api(of: access.nodes[0]) }
+
+    func api(of node: TunnelNodeAddress) async throws -> TunnelAPIClient {
+        try await TunnelAPIClient(
+            of: node, trust: access.trust.trust(in: node, keptIn: access.file), serverName: access.trust.serverName,
+            as: identity, on: loop)
+    }
+}

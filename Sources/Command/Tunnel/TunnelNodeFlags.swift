@@ -1,0 +1,177 @@
+import Omniway
+import OmniwayArguments
+import OmniwayMain
+
+/// The flags of `omniway node`.
+enum TunnelNodeFlags {
+    private static let standard = TunnelNodeSettings()
+
+    static let listen = Flag(
+        "listen", .strings, default: [], placeholder: "address",
+        help:
+            "Where clients come in, and the HTTP interface: host:port with TLS, or tcp://host:port without, for "
+            + "networks that are trusted. May be repeated. By default :\(TunnelNodeAddress.usualPort).")
+    static let data = Flag(
+        "data", .string, default: "", placeholder: "path",
+        help: "The folder of its id, its certificate and its registry; by default node in $OMNIWAY_DATA or ~/.omniway.")
+    static let registry = Flag(
+        "registry", .string, default: "", placeholder: "memory|path",
+        help: "Where clients and rules are kept: a file of SQLite, or memory. By default registry.db in the folder.")
+    static let etcd = Flag(
+        "etcd", .strings, default: [], placeholder: "url",
+        help: "Keep them in etcd, which many nodes may share: http://host:2379 or https://. May be repeated.")
+    static let id = Flag(
+        "id", .string, default: "", placeholder: "uuid",
+        help: "Which node of the registry it is; by default it draws one, and keeps it in the folder.")
+    static let advertise = Flag(
+        "advertise", .string, default: "", placeholder: "host:port", help: "Where the other nodes reach this one.")
+    static let clusterKey = Flag(
+        "cluster-key-file", .string, default: "", placeholder: "path",
+        help: "A file with the secret that all nodes have on its first line; by default $OMNIWAY_CLUSTER_KEY.")
+    static let allowPorts = Flag(
+        "allow-ports", .string, default: "20000-20999", placeholder: "ports",
+        help: "Ports of this machine that clients may have, such as 2222,8000-8999; none for none.")
+    static let publicHost = Flag(
+        "public-host", .string, default: "", placeholder: "address",
+        help: "The address of this machine that those ports are opened at; by default every one.")
+    static let registerKey = Flag(
+        "register-key-file", .string, default: "", placeholder: "path",
+        help: "A file with a word that new clients must know; without it anybody may become one.")
+    static let register = Flag("register", .boolean, default: true, help: "Whether there may be new clients.")
+    static let adminKey = Flag(
+        "admin-key-file", .string, default: "", placeholder: "path",
+        help: "A file with the secret of administrators of the HTTP interface; without it there are none.")
+    static let certificate = Flag(
+        "tls-cert", .string, default: "", placeholder: "path",
+        help:
+            "A certificate, followed by those that signed it; read again when it changes. By default the node makes "
+            + "one, which clients remember.")
+    static let certificateKey = Flag(
+        "tls-key", .string, default: "", placeholder: "path", help: "The key of that certificate.")
+    static let admin = Flag(
+        "admin-addr", .string, default: "127.0.0.1:9180", placeholder: "address",
+        help: "Where to answer /healthz, /readyz and /metrics over HTTP: host:port, unix:path, or none.")
+    static let drain = Flag(
+        "drain-timeout", .duration, default: .seconds(30),
+        help: "How long SIGTERM lets visitors go on, while clients look for another node.")
+
+    static let all: [any AnyFlag] =
+        [listen, data, registry, etcd, id, advertise, clusterKey, allowPorts, publicHost, registerKey, register]
+        + [adminKey, certificate, certificateKey, admin, drain] + LogFlags.all
+
+    static func configuration(_ call: Invocation, environment: [String: String]) throws -> TunnelHost.Configuration {
+        var configuration = TunnelHost.Configuration()
+        configuration.folder =
+            call[data].isEmpty ? DataFolder(DataFolder.standard(environment).file("node")) : DataFolder(call[data])
+        if !call[listen].isEmpty {
+            configuration.ports = try call[listen].map { text in
+                guard let port = TunnelPort(text) else { throw TunnelFlagError.address("--listen", text) }
+                return port
+            }
+        }
+        if call.given(etcd), call.given(registry) { throw TunnelFlagError.twoRegistries }
+        if !call[etcd].isEmpty {
+            var settings = EtcdSettings()
+            settings.endpoints = call[etcd]
+            configuration.registry = .etcd(settings)
+        } else if call[registry] == "memory" {
+            configuration.registry = .memory
+        } else if !call[registry].isEmpty {
+            configuration.registry = .sqlite(call[registry])
+        }
+        let (certificate, key) = (call[certificate], call[certificateKey])
+        guard certificate.isEmpty == key.isEmpty else { throw TunnelFlagError.halfIdentity }
+        if !certificate.isEmpty { configuration.identity = .files(certificate: certificate, key: key) }
+        if call[admin] != "none" {
+            guard let address = SocketAddress(call[admin]) else { throw TunnelFlagError.admin(call[admin]) }
+            configuration.admin = address
+        }
+        configuration.api.adminKey = try secret(call[adminKey], "--admin-key-file")
+        try prepare(&configuration.node, call, environment)
+        return configuration
+    }
+
+    private static func prepare(
+        _ node: inout TunnelNodeSettings, _ call: Invocation, _ environment: [String: String]
+    ) throws {
+        if !call[id].isEmpty {
+            guard TunnelNodeSettings.isID(call[id]) else { throw TunnelFlagError.id(call[id]) }
+            node.id = call[id]
+        }
+        if !call[advertise].isEmpty {
+            guard let at = HostPort(call[advertise]), !at.host.isEmpty, at.port > 0 else {
+                throw TunnelFlagError.address("--advertise", call[advertise])
+            }
+            node.advertise = call[advertise]
+        }
+        var shared = try secret(call[clusterKey], "--cluster-key-file")
+        if shared.isEmpty { shared = environment["OMNIWAY_CLUSTER_KEY"] ?? "" }
+        guard shared.isEmpty || shared.utf8.count >= 16 else { throw TunnelFlagError.shortKey }
+        guard node.advertise.isEmpty == shared.isEmpty else { throw TunnelFlagError.halfCluster }
+        node.clusterKey = Array(shared.utf8)
+        node.allowPorts = try ports(call[allowPorts])
+        if !call[publicHost].isEmpty {
+            guard let host = SocketAddress(host: call[publicHost], port: 0) else {
+                throw TunnelFlagError.address("--public-host", call[publicHost])
+            }
+            node.publicHost = host
+        }
+        node.registers = call[register]
+        node.registerKey = try secret(call[registerKey], "--register-key-file")
+    }
+
+    private static func ports(_ text: String) throws -> [ClosedRange<UInt16>] {
+        if text == "none" { return [] }
+        return try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+            let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { UInt16($0) }
+            guard ends.count <= 2, let first = ends.first ?? nil, let last = ends.last ?? nil, 0 < first, first <= last
+            else { throw TunnelFlagError.ports(text) }
+            return first...last
+        }
+    }
+
+    /// The first line of a file; empty when there is no file to read.
+    static func secret(_ path: String, _ flag: String) throws -> String {
+        guard !path.isEmpty else { return "" }
+        guard let line = try Secret.lines(of: path).first, !line.revealed.isEmpty else {
+            throw TunnelFlagError.noSecret(flag, path)
+        }
+        return line.revealed
+    }
+}
+
+enum TunnelFlagError: Error, Equatable, CustomStringConvertible {
+    case address(String, String)
+    case admin(String)
+    case id(String)
+    case ports(String)
+    case noSecret(String, String)
+    case shortKey
+    case halfCluster
+    case halfIdentity
+    case twoRegistries
+    case fingerprint(String)
+    case twoTrusts
+    case allowance(String)
+    case target(String)
+    case nobody(String)
+
+    var description: String {
+        switch self {
+        case .address(let flag, let text): "\(flag) \(text) is not an address; write host:port"
+        case .admin(let text): "--admin-addr \(text) is not an address; write host:port, unix:path, or none"
+        case .id(let text): "--id \(text) is no id of a node; write a UUID in lower case, or leave it out"
+        case .ports(let text): "--allow-ports \(text) are no ports; write such as 2222,8000-8999, or none"
+        case .noSecret(let flag, let path): "\(flag): \(path) has nothing on its first line; write the secret there"
+        case .shortKey: "the cluster's key is short enough to be guessed; use 16 bytes or more"
+        case .halfCluster: "a cluster needs both, --advertise and its key; see --cluster-key-file"
+        case .halfIdentity: "--tls-cert and --tls-key belong together; give both, or none"
+        case .twoRegistries: "--etcd and --registry are two registries; give one of them"
+        case .fingerprint(let text): "--certificate \(text) is no SHA-256 of a certificate; copy what the node prints"
+        case .twoTrusts: "--ca, --certificate and --new-certificate are three ways to know a node; give one of them"
+        case .allowance(let text): "--allow-target \(text) is none; write such as tcp://10.0.0.0/8:22, tcp://nas:80-89"
+        case .target(let text): "\(text) is nothing to expose; write a port, or host:port"
+        case .nobody(let path): "\(path) has no identity; start omniway client first, or name the file by --identity"
+        }
+    }
+}

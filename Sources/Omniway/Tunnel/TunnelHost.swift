@@ -1,0 +1,123 @@
+import OmniwayAdmin
+public import OmniwayCluster
+import OmniwayTelemetry
+public import OmniwayTransport
+public import OmniwayTunnel
+
+/// A tunnel node with its loop, registry and ports, as one program runs it.
+public actor TunnelHost {
+    public struct Configuration: Sendable {
+        /// Where clients, other nodes and the HTTP interface come in.
+        public var ports = [TunnelPort(carrier: .tls, address: ":\(TunnelNodeAddress.usualPort)")]
+        /// Keeps the node's id, its certificate and, unless `registry` says otherwise, what it knows of clients.
+        public var folder = DataFolder.standard()
+        /// Nil for a file in the folder.
+        public var registry: RegistryStore?
+        /// Nil for a certificate that the node makes at its first start, and signs itself.
+        public var identity: TLSIdentity?
+        public var node = TunnelNodeSettings()
+        public var api = TunnelAPISettings()
+        public var admin: SocketAddress?
+        public init() {}
+    }
+
+    public nonisolated let loops: EventLoops
+    public nonisolated let node: LoopBound<TunnelNode>
+    /// Where the ports are open.
+    public nonisolated let addresses: [(carrier: TunnelNodeAddress.Carrier, address: SocketAddress)]
+    public nonisolated let adminAddress: SocketAddress?
+    /// What clients are to see of its certificate.
+    public nonisolated let fingerprint: TLSFingerprint
+    private let door: LoopBound<TunnelDoor>
+    private let registry: Registry
+    private let admin: Admin?
+    private var listening: [Listening]
+
+    public init(_ configuration: Configuration) async throws {
+        var settings = configuration.node
+        try configuration.folder.create()
+        let identity = try configuration.identity ?? Self.keptIdentity(configuration)
+        if settings.id == nil { settings.id = try Self.keptID(configuration.folder) }
+        fingerprint = try identity.fingerprint
+        // Where no port speaks TLS, other nodes are not to expect it.
+        if configuration.ports.contains(where: { $0.carrier == .tls }) { settings.certificate = fingerprint }
+        settings.dialNode = Self.dialer
+        let loops = EventLoops(count: 1)
+        var listening: [Listening] = []
+        var admin: Admin?
+        do {
+            if let address = configuration.admin {
+                admin = try await Admin(at: address, of: loops, version: Version.current)
+            }
+            let store = configuration.registry ?? .sqlite(configuration.folder.file("registry.db"))
+            let registry = try await Registry.open(store, on: loops.loops[0])
+            let node = await TunnelNode.start(on: loops.loops[0], registry: registry, settings: settings)
+            let door = await TunnelDoor.open(for: node, settings: configuration.api)
+            for port in configuration.ports { listening.append(try await Self.listen(door, port, identity)) }
+            (self.registry, self.node, self.door) = (registry, node, door)
+        } catch {
+            for opened in listening { await opened.stop() }
+            await loops.shutdown()
+            await admin?.stop()
+            throw error
+        }
+        addresses = zip(configuration.ports, listening).map { ($0.carrier, $1.address) }
+        (self.loops, self.listening, self.admin, adminAddress) = (loops, listening, admin, admin?.address)
+        guard let readiness = admin?.readiness else { return }
+        await node.run { _, node in node.whenReady { readiness.state = .ready } }
+    }
+
+    private static func listen(
+        _ door: LoopBound<TunnelDoor>, _ port: TunnelPort, _ identity: TLSIdentity
+    ) async throws -> Listening {
+        guard let address = SocketAddress(resolving: port.address) else { throw ListenError.unknownHost(port.address) }
+        let stream = StreamAcceptor(address)
+        guard port.carrier == .tls else { return try await stream.open(into: [door]) }
+        return try await TLSServer(identity).over(stream).open(into: [door])
+    }
+
+    /// Other nodes are known by the certificate that they have written into the registry.
+    private static func dialer(to place: TunnelNodePlace) -> any Dialer {
+        guard let certificate = place.certificate else { return StreamDialer(place.at) }
+        let pins = TLSPins([place.at.host: certificate], learns: false)
+        do throws(TLSError) {
+            return try TLSClient(host: place.at.host, trust: .pinned(by: pins)).over(StreamDialer(place.at))
+        } catch {
+            Log.shared.warning("a node cannot be dialled", ["address": "\(place)", "error": "\(error)"])
+            return StreamDialer([])  // It fails, and says that there is no address.
+        }
+    }
+
+    /// Sends clients elsewhere and accepts no more, lets visitors go on for so long, and ends.
+    public func stop(within limit: Duration) async {
+        admin?.readiness.state = .draining
+        for opened in exchange(&listening, with: []) { await opened.stop() }
+        await node.run { _, node in node.drain(keep: limit) }
+        await door.run { _, door in door.drain() }
+        let deadline = ContinuousClock.now + limit
+        while await node.run({ _, node in node.visitors }) > 0, ContinuousClock.now < deadline {
+            try? await Task.sleep(for: .milliseconds(50))  // Cancelled or not, the deadline is what counts.
+        }
+        await node.run { _, node in node.close() }
+        await registry.close()
+        await loops.shutdown()
+        await admin?.stop()
+    }
+}
+
+/// Where a node listens: `host:port` with TLS, or `tcp://host:port` without, for networks that are trusted.
+public struct TunnelPort: Sendable, Equatable {
+    public let carrier: TunnelNodeAddress.Carrier
+    /// In digits, or a name that is looked up when the node starts.
+    public let address: String
+
+    init(carrier: TunnelNodeAddress.Carrier, address: String) { (self.carrier, self.address) = (carrier, address) }
+
+    /// Nil when it cannot be read.
+    public init?(_ text: String) {
+        let isPlain = text.hasPrefix("tcp://")
+        let rest = isPlain || text.hasPrefix("tls://") ? String(text.dropFirst(6)) : text
+        guard SocketAddress(rest) != nil || HostPort(rest) != nil else { return nil }
+        self.init(carrier: isPlain ? .tcp : .tls, address: rest)
+    }
+}
