@@ -10,8 +10,10 @@ let strict: [SwiftSetting] = [
 ]
 
 /// A library target of the product: its folder is its name without the prefix.
-func library(_ folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: "Omniway\(folder)", dependencies: dependencies, path: "Sources/\(folder)", swiftSettings: strict)
+func library(_ folder: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+    .target(
+        name: "Omniway\(folder)", dependencies: dependencies, path: "Sources/\(folder)", resources: resources,
+        swiftSettings: strict)
 }
 
 func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -58,7 +60,9 @@ let package = Package(
         library("App", ["OmniwayCluster", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
         library("Tunnel", ["OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry", "OmniwayCluster"]),
         library("Mesh", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
-        library("Admin", ["CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry"]),
+        library(
+            "Admin", ["CSystem", "OmniwayCrypto", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"],
+            resources: ["html", "css", "js"].map { .embedInCode("Dashboard/Pages/dashboard.\($0)") }),
         .target(
             name: "Omniway",
             dependencies: [
@@ -67,7 +71,7 @@ let package = Package(
             ], path: "Sources/Omniway", swiftSettings: strict),
         library("Main", ["Omniway", "OmniwayArguments"]),
         .executableTarget(
-            name: "OmniwayCommand", dependencies: ["Omniway", "OmniwayMain", "OmniwayArguments"],
+            name: "OmniwayCommand", dependencies: ["Omniway", "OmniwayMain", "OmniwayArguments", "RoomApp"],
             path: "Sources/Command", swiftSettings: strict),
         library("Testing", ["OmniwayTransport"]),
 
@@ -82,7 +86,7 @@ let package = Package(
                 "ChatExample", "RoomExample", "BrowserSupport", "OmniwayArguments", "OmniwayGateway", "OmniwayWire",
                 "OmniwayTransport", "OmniwayTesting", "ConformanceServer",
             ]),
-        tests("Admin", ["OmniwayAdmin", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
+        tests("Admin", ["OmniwayAdmin", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
         tests(
             "Gateway",
             [
@@ -145,9 +149,13 @@ let package = Package(
         .executableTarget(
             name: "ChatExample", dependencies: ["Omniway"], path: "Examples/chat",
             exclude: ["README.md", "index.html"]),
+        // Also what `omniway up` serves.
+        .target(
+            name: "RoomApp", dependencies: ["Omniway"], path: "Examples/room", exclude: ["README.md", "Main.swift"],
+            resources: [.embedInCode("index.html"), .embedInCode("omniway-app.js")]),
         .executableTarget(
-            name: "RoomExample", dependencies: ["Omniway"], path: "Examples/room",
-            exclude: ["README.md", "index.html"]),
+            name: "RoomExample", dependencies: ["Omniway", "RoomApp"], path: "Examples/room",
+            exclude: ["README.md", "index.html", "omniway-app.js", "Room.swift"]),
         .executableTarget(
             name: "GameExample", dependencies: ["Omniway"], path: "Examples/game", exclude: ["README.md"]),
 

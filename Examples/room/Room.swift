@@ -1,5 +1,3 @@
-import FoundationEssentials
-import Glibc
 import Omniway
 
 struct Join: Codable { let name: String }
@@ -8,7 +6,7 @@ struct Message: Codable { let from, words: String }
 struct Members: Codable { let names: [String] }
 
 /// A room: who joins has a name, and hears what all in it say.
-func roomApp() throws -> App {
+public func roomApp() throws -> App {
     let app = App(type: "room")
     try app.groups.create("room")
 
@@ -35,28 +33,10 @@ func roomApp() throws -> App {
     return app
 }
 
-/// The page, and the client in JavaScript that it loads.
-func pages(on loop: Loop) -> HTTPServer {
-    let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+/// The page, and the client in JavaScript that it loads: both are part of the program.
+public func roomPages(on loop: Loop) -> HTTPServer {
     var routes = HTTPRoutes()
-    for (path, file, type) in [
-        ("/", "Examples/room/index.html", "text/html"),
-        ("/omniway-app.js", "Clients/javascript/omniway-app.js", "text/javascript"),
-    ] { routes.get(path, Array(FileManager.default.contents(atPath: "/\(root)/\(file)") ?? Data()), type: type) }
+    routes.get("/", PackageResources.index_html, type: "text/html")
+    routes.get("/omniway-app.js", PackageResources.omniway_app_js, type: "text/javascript")
     return HTTPServer(on: loop, routes: routes)
-}
-
-@main struct Room {
-    static func main() async throws {
-        let loops = EventLoops()
-        let app = try roomApp()
-        app.listen(.webSocket("127.0.0.1:0"))
-        try await app.start(on: loops)
-        let site = try await StreamAcceptor(.loopback()).open(into: loops.own { loop in pages(on: loop) })
-        print("Open this page in two windows:\nhttp://\(site.address)/?app=ws://\(app.addresses[0])")
-        fflush(nil)
-        try await Task.sleep(for: .seconds(3600))  // Ctrl-C ends it earlier.
-        await app.stop()
-        await loops.shutdown()
-    }
 }

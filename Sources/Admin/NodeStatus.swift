@@ -13,9 +13,6 @@ struct NodeStatus: Sendable {
     var routes: HTTPRoutes {
         var routes = HTTPRoutes()
         let status = self
-        routes.get("/") { exchange in
-            exchange.respond(.ok, "omniway \(status.version)\n\n/healthz\n/readyz\n/metrics\n")
-        }
         routes.get("/healthz") { exchange in
             let stuck = await status.loops.silent(within: status.patience)
             if stuck.isEmpty { return exchange.respond(.ok, "ok\n") }

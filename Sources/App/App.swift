@@ -96,7 +96,7 @@ public final class App: Sendable {
                 state = .running(server)
             }
         } catch {
-            _ = await end(drains: false)
+            _ = await end(drainingWithin: nil)
             timers.end()
             state.withLock { $0 = .stopped }
             throw error
@@ -104,19 +104,20 @@ public final class App: Sendable {
     }
 
     /// Accepts no more; with `settings.drain` lets sessions leave by themselves for a time; waits for messages under
-    /// way (at most `settings.drainLimit`); closes all sessions and stops the modules. Returns how many messages were
-    /// cut off. An app that is still starting does so to its end; then `start` throws.
+    /// way (at most `settings.drainLimit`, and `limit`); closes all sessions and stops the modules. Returns how many
+    /// messages were cut off. An app that is still starting does so to its end; then `start` throws.
     @discardableResult
-    public func stop() async -> Int {
+    public func stop(within limit: Duration? = nil) async -> Int {
         let isStarting = state.withLock { state in
             guard case .starting(let server, _) = state else { return false }
             state = .starting(server, isWanted: false)
             return true
         }
-        return isStarting ? 0 : await end(drains: true)
+        let most = min(settings.drainLimit, limit ?? settings.drainLimit)
+        return isStarting ? 0 : await end(drainingWithin: most)
     }
 
-    private func end(drains: Bool) async -> Int {
+    private func end(drainingWithin limit: Duration?) async -> Int {
         let server = state.withLock { state -> AppServer? in
             let server: AppServer? =
                 switch state {
@@ -129,7 +130,7 @@ public final class App: Sendable {
             return server
         }
         guard let server else { return 0 }
-        let cutOff = await server.close(drains: drains)
+        let cutOff = await server.close(drainingWithin: limit)
         state.withLock { $0 = .stopped }
         await server.release()
         return cutOff
@@ -167,6 +168,12 @@ public final class App: Sendable {
 
     /// Sessions that are open.
     public var sessionCount: Int { server?.directory.count ?? 0 }
+
+    /// Users who are bound to sessions here; of many some, sorted.
+    public func users(most: Int) -> [String] { (server?.directory.names(most: most) ?? []).sorted() }
+
+    /// How many they are.
+    public var userCount: Int { server?.directory.userCount ?? 0 }
 
     /// Pushes to users wherever they are. Returns those who are not here; in a cluster others are sought at the
     /// frontends of the type, which a frontend need not name, nor others when there is only one.

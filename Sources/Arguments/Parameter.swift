@@ -9,6 +9,8 @@ public struct Parameter: Sendable {
     let help: String
     let defaultValue: (any Sendable)?
     let defaultText: String?
+    /// The text that means a value.
+    let format: @Sendable (any Sendable) -> String
     /// The value of a text, added to the earlier ones where the kind is a list.
     let read: @Sendable (_ text: String, _ earlier: (any Sendable)?) throws(ValueError) -> any Sendable
 
@@ -21,6 +23,7 @@ public struct Parameter: Sendable {
         self.placeholder = "<\(placeholder ?? kind.placeholder)>"
         defaultValue = value
         defaultText = value.map(kind.format)
+        format = { value in (value as? Value).map(kind.format) ?? "" }
         read = { (text, earlier) throws(ValueError) in
             let value = try kind.parse(text)
             guard let append = kind.append, let earlier = earlier as? Value else { return value }

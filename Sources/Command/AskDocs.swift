@@ -39,10 +39,10 @@ enum AskDocs {
             let docs = try await RouteDocumentation.ask(client, at: call[route])
             print(call[json] ? BodyText(isPretty: true).text(of: docs.json) : docs.text)
             client.disconnect()
-            Up.end(.success)
+            leave(with: .success)
         } catch {
             complain("omniway docs: \(BodyText.harmless("\(error)"))")
-            Up.end(.runtime)
+            leave(with: .runtime)
         }
     }
 

@@ -29,14 +29,39 @@ enum GatewayFlagError: Error, CustomStringConvertible {
     }
 }
 
-/// What the flags mean.
-extension GatewayNode.Configuration {
+extension GatewayFlags {
+    /// What they say of the process.
+    static func node(_ call: Invocation) throws(GatewayFlagError) -> Node.Configuration {
+        var node = Node.Configuration()
+        node.loops = call[loops]
+        node.loopLimits.pool = try pool(call)
+        node.drainLimit = call[drain]
+        if call[admin] != "none" {
+            guard let address = SocketAddress(call[admin]) else { throw .admin(call[admin]) }
+            node.admin = address
+        }
+        return node
+    }
+
+    private static func pool(_ call: Invocation) throws(GatewayFlagError) -> PoolLimits {
+        var pool = PoolLimits()
+        pool.factor = call[poolFactor]
+        pool.smallest = call[poolMinChunk]
+        pool.largest = call[poolMaxChunk]
+        pool.keptPerSize = call[poolPageSize]
+        // The originals' smallest block is smaller than ours, so their largest one may be below ours.
+        if !call.given(poolMinChunk) { pool.smallest = max(16, min(pool.smallest, pool.largest)) }
+        guard pool.smallest <= pool.largest else { throw .poolChunks }
+        return pool
+    }
+}
+
+/// What they say of the gateway.
+extension GatewayPart.Configuration {
     init(_ call: Invocation) throws(GatewayFlagError) {
         self.init()
         typealias Flags = GatewayFlags
-        loops = call[Flags.loops]
         reusesPorts = call[Flags.reusePort]
-        loopLimits.pool = try Self.pool(call)
         gateway.maxPacketSize = call[Flags.maxPacket]
         guard GatewaySettings.packetSizes ~= gateway.maxPacketSize else { throw .packetSize(gateway.maxPacketSize) }
         gateway.connectionsPerClient = call[Flags.maxConnections]
@@ -52,27 +77,11 @@ extension GatewayNode.Configuration {
         let (certificate, key) = (call[Flags.certificate], call[Flags.certificateKey])
         guard certificate.isEmpty == key.isEmpty else { throw .identity }
         if !certificate.isEmpty { identity = .files(certificate: certificate, key: key) }
-        if call[Flags.admin] != "none" {
-            guard let address = SocketAddress(call[Flags.admin]) else { throw .admin(call[Flags.admin]) }
-            admin = address
-        }
     }
 
     private static func size(_ flag: String, _ bytes: Int, most: Int) throws(GatewayFlagError) -> Int {
         guard bytes <= most else { throw .limit(flag: flag, bytes, most: most) }
         return bytes
-    }
-
-    private static func pool(_ call: Invocation) throws(GatewayFlagError) -> PoolLimits {
-        var pool = PoolLimits()
-        pool.factor = call[GatewayFlags.poolFactor]
-        pool.smallest = call[GatewayFlags.poolMinChunk]
-        pool.largest = call[GatewayFlags.poolMaxChunk]
-        pool.keptPerSize = call[GatewayFlags.poolPageSize]
-        // The originals' smallest block is smaller than ours, so their largest one may be below ours.
-        if !call.given(GatewayFlags.poolMinChunk) { pool.smallest = max(16, min(pool.smallest, pool.largest)) }
-        guard pool.smallest <= pool.largest else { throw .poolChunks }
-        return pool
     }
 
     private static func side(_ flags: GatewaySideFlags, _ call: Invocation) throws(GatewayFlagError) -> Side {

@@ -76,10 +76,13 @@ enum GatewayFlags {
         "duplicate-servers", .choice, default: GatewaySettings.DuplicateServers.replace,
         help: "Whether a server with an id that is taken gets its new dials, or is rejected.")
 
+    /// What concerns the gateway, and not the process that it is in.
+    static let part: [any AnyFlag] =
+        [dialect, reusePort, maxPacket] + client.all + [maxConnections] + server.all
+        + [key, keyFile, loginTimeout, duplicates, certificate, certificateKey, origins]
     static let all: [any AnyFlag] =
-        [name, loops, dialect, reusePort, maxPacket]
-        + [poolType, poolFactor, poolMinChunk, poolMaxChunk, poolPageSize] + client.all + [maxConnections] + server.all
-        + [key, keyFile, loginTimeout, duplicates, certificate, certificateKey, origins, admin, drain] + LogFlags.all
+        [name, loops, poolType, poolFactor, poolMinChunk, poolMaxChunk, poolPageSize] + part + [admin, drain]
+        + LogFlags.all
 }
 
 /// What clients and servers have alike, with their own defaults.

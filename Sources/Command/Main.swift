@@ -8,8 +8,9 @@ struct Main {
     static let command = Command(
         "omniway", summary: "Connects clients, servers, private networks and peers over long-lived links.",
         subcommands: [
-            Up.command, RunGateway.command, RunNode.command, RunClient.command, Expose.command,
-            TunnelCommand.command, Repl.command, AskDocs.command, ShowCluster.command, ShowVersion.command,
+            Up.command, Check.command, RunGateway.command, RunNode.command, RunClient.command, Expose.command,
+            TunnelCommand.command, Repl.command, AskDocs.command, ShowCluster.command, ShowCommands.completion,
+            ShowCommands.manual, ShowVersion.command,
         ])
 
     nonisolated static func main() {
@@ -27,6 +28,9 @@ struct Main {
     private nonisolated static func run(_ call: Invocation) -> ExitCode {
         switch call.path {
         case ["version"]: ShowVersion.run()
+        case ["completion"]: ShowCommands.complete(call)
+        case ["manual"]: ShowCommands.showManual(call)
+        case ["check"]: Check.run(call)
         case ["gateway"]: RunGateway.run(call)
         case ["repl"]: Repl.run(call)
         case ["docs"]: AskDocs.run(call)

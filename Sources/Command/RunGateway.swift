@@ -21,65 +21,36 @@ enum RunGateway {
             complain("omniway gateway: --name \(call[GatewayFlags.name]) cannot begin the name of a file")
             return .usage
         }
-        let configuration: GatewayNode.Configuration
+        let (configuration, process): (GatewayPart.Configuration, Node.Configuration)
         do throws(GatewayFlagError) {
-            configuration = try GatewayNode.Configuration(call)
+            (configuration, process) = try (GatewayPart.Configuration(call), GatewayFlags.node(call))
         } catch {
             complain("omniway gateway: \(error)")
             return .usage
         }
-        let limit = call[GatewayFlags.drain]
         let commands = SignalCommands(files)
         // Nil until the ports are open: who cannot open them must not take the file of who has them.
         let pid = Lock<PidFile?>(nil)
-        let starting = Task.detached { await start(configuration, files, pid, commands) }
-        while true {
-            switch signals.next() {
-            case .command: commands.signalled()
-            case .hangUp: Up.reopenLog()
-            case .end:
-                pid.withLock { pid -> Never in
-                    pid?.remove()
-                    Up.end(.runtime)
-                }
-            case .drain(let signal):
-                Log.shared.notice("stopping", ["signal": signal])
-                Task.detached {
-                    let cutOff = await starting.value.stop(within: limit)
-                    if cutOff > 0 { Log.shared.warning("virtual connections cut off", ["count": "\(cutOff)"]) }
-                    pid.withLock { $0?.remove() }
-                    Up.end(.success)
-                }
-            }
-        }
-    }
-
-    @concurrent private static func start(
-        _ configuration: GatewayNode.Configuration, _ files: DaemonFiles, _ pid: Lock<PidFile?>,
-        _ commands: SignalCommands
-    ) async -> GatewayNode {
-        do {
-            let node = try await GatewayNode(configuration)
+        let program = NodeProgram(
+            name: "omniway gateway", signals: signals, commands: commands, atEnd: { pid.withLock { $0?.remove() } },
+            connections: "virtual connections")
+        program.run(process) { node in
+            let part = try await node.start { loops in try await GatewayPart(configuration, on: loops) }
             try pid.withLock { $0 = try PidFile(files) }
-            commands.registerLookups(of: node.loops, [node.inventory])
+            commands.registerLookups(of: node.loops, [part.inventory])
             // In the words of the original, which scripts look for: the port may have been chosen by the system.
-            for port in node.ports {
-                complain("setup \(port.side.rawValue) listener at - \(port.address)")
-            }
-            warn(of: configuration, node)
-            return node
-        } catch {
-            complain("omniway gateway: \(error)")
-            Up.end(.runtime)
+            for door in part.doors { complain("setup \(door.side.rawValue) listener at - \(door.address)") }
+            warn(of: configuration, part)
+            await node.ready()
         }
     }
 
-    private static func warn(of configuration: GatewayNode.Configuration, _ node: GatewayNode) {
+    private static func warn(of configuration: GatewayPart.Configuration, _ part: GatewayPart) {
         guard configuration.gateway.keys.contains(where: \.revealed.isEmpty) else { return }
-        for port in node.ports where port.side == .server && !port.address.isLoopback {
+        for door in part.doors where door.side == .server && !door.address.isLoopback {
             Log.shared.warning(
                 "anybody can be a server",
-                ["address": "\(port.address)", "try": "set --server-auth-key-file, or listen on 127.0.0.1"])
+                ["address": "\(door.address)", "try": "set --server-auth-key-file, or listen on 127.0.0.1"])
         }
     }
 }

@@ -37,10 +37,10 @@ enum ShowCluster {
             try await bus.ready(within: .seconds(5), on: [loop])
             let status = try await ClusterStatus.ask(registry: registry, bus: bus, prefix: settings.prefix, on: loop)
             print(call[json] ? status.jsonText : status.text)
-            Up.end(.success)
+            leave(with: .success)
         } catch {
             complain("omniway cluster: \(BodyText.harmless("\(error)"))")
-            Up.end(.runtime)
+            leave(with: .runtime)
         }
     }
 }

@@ -36,24 +36,24 @@ extension App {
             switch try command.parse(arguments.dropFirst()) {
             case .help(let text):
                 print(text)
-                end(.success)
+                leave(with: .success)
             case .run(let call):
-                guard LogFlags.configure(call, of: name) else { end(.configuration) }
+                guard LogFlags.configure(call, of: name) else { leave(with: .configuration) }
                 launch = try AppLaunch(
                     call, flags, settings, serializers, environment: ProcessInfo.processInfo.environment, setUp)
             }
         } catch {
             complain("\(name): \(error)")
-            end(code(of: error))
+            leave(with: code(of: error))
         }
         for warning in launch.warnings { Log.shared.warning("configuration", ["why": warning]) }
         do {
             try await launch.app.run(
                 loops: launch.loops, admin: launch.admin, joinsCluster: launch.joinsCluster)
-            end(.success)
+            leave(with: .success)
         } catch {
             complain("\(name): \(error)")
-            end(.runtime)
+            leave(with: .runtime)
         }
     }
 
@@ -63,11 +63,5 @@ extension App {
         case is PitayaConfigurationError: .configuration
         default: .runtime  // The application's own.
         }
-    }
-
-    private static func end(_ code: ExitCode) -> Never {
-        fflush(nil)
-        Log.shared.flush()
-        exit(code.rawValue)
     }
 }

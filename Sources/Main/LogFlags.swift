@@ -17,8 +17,7 @@ package enum LogFlags {
 
     /// False when the log cannot be written, which the person at the terminal has been told then by `program`.
     package static func configure(_ call: Invocation, of program: String) -> Bool {
-        Log.shared.level = LogLevel(call[level].rawValue) ?? .info
-        Log.shared.format = call[format] == .json ? .json : .text
+        configureLevel(call)
         guard !call[file].isEmpty else { return true }
         do throws(LogFileError) {
             Log.shared.destination = .file(try LogFile(call[file]))
@@ -27,5 +26,11 @@ package enum LogFlags {
             complain("\(program): \(error)")
             return false
         }
+    }
+
+    /// What may change at any time.
+    package static func configureLevel(_ call: Invocation) {
+        Log.shared.level = LogLevel(call[level].rawValue) ?? .info
+        Log.shared.format = call[format] == .json ? .json : .text
     }
 }

@@ -103,6 +103,12 @@ extension Log {
         nonmutating set { core.queue.destination = newValue }
     }
 
+    /// The last lines that were written, as many as `keep(last:)` asked for.
+    public var tail: LogTail { core.queue.tail }
+
+    /// Keeps so many lines in memory from now on.
+    public func keep(last count: Int) { core.queue.tail.most = count }
+
     /// Opens the log file again, after rotation has moved it away; other destinations need nothing.
     /// When it cannot be opened the old file stays in use. Not on a loop: opening a file may take a while.
     public func reopen() throws(LogFileError) {

@@ -23,6 +23,7 @@ final class LogQueue: Sendable {
         var finished = 0
         var isRunning = false
         var isClosed = false
+        var tail = LogTail()
     }
 
     private let state: Lock<State>
@@ -50,6 +51,12 @@ final class LogQueue: Sendable {
     var format: LogFormat {
         get { state.withLock { $0.format } }
         set { state.withLock { $0.format = newValue } }
+    }
+
+    /// The last events, for who looks at them.
+    var tail: LogTail {
+        get { state.withLock { $0.tail } }
+        set { state.withLock { $0.tail = newValue } }
     }
 
     /// Whether there is a thread already.
@@ -111,7 +118,10 @@ final class LogQueue: Sendable {
     }
 
     func finish(_ batch: Batch) {
-        state.withLock { $0.finished = batch.end }
+        state.withLock { state in
+            state.finished = batch.end
+            if state.tail.most > 0 { state.tail.add(batch.events) }
+        }
         progressed.wakeAll()
     }
 }

@@ -1,7 +1,7 @@
 import OmniwayCrypto
 import OmniwayTelemetry
 import OmniwayTesting
-import OmniwayTransport
+@testable import OmniwayTransport
 import OmniwayWire
 import Testing
 

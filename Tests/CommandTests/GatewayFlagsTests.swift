@@ -7,6 +7,14 @@ import Testing
 @testable import OmniwayGateway
 @testable import OmniwayTransport
 
+/// What the flags say of the gateway and of its process.
+@dynamicMemberLookup struct ReadFlags: Sendable {
+    let part: GatewayPart.Configuration
+    let node: Node.Configuration
+    subscript<Value>(dynamicMember path: KeyPath<GatewayPart.Configuration, Value>) -> Value { part[keyPath: path] }
+    subscript<Value>(dynamicMember path: KeyPath<Node.Configuration, Value>) -> Value { node[keyPath: path] }
+}
+
 /// A parameter of the original gateways, with what it sets, said as a text.
 struct OriginalFlag: Sendable, CustomStringConvertible {
     let name: String
@@ -18,13 +26,13 @@ struct OriginalFlag: Sendable, CustomStringConvertible {
     var isBoolean = false
     /// What else must be given for the flag to matter.
     var beside: [String] = []
-    let read: @Sendable (GatewayNode.Configuration) -> String
+    let read: @Sendable (ReadFlags) -> String
 
     var description: String { name }
 
     init(
         _ name: String, _ documented: String, _ other: String, means meaning: String? = nil, beside: [String] = [],
-        _ read: @escaping @Sendable (GatewayNode.Configuration) -> String
+        _ read: @escaping @Sendable (ReadFlags) -> String
     ) {
         (self.name, self.documented, self.other, self.beside, self.read) = (name, documented, other, beside, read)
         self.meaning = meaning ?? other
@@ -62,34 +70,34 @@ struct OriginalFlag: Sendable, CustomStringConvertible {
     ]
 
     private static func side(
-        _ word: String, _ side: any KeyPath<GatewayNode.Configuration, GatewayNode.Configuration.Side> & Sendable,
-        _ settings: any KeyPath<GatewayNode.Configuration, GatewaySideSettings> & Sendable
+        _ word: String, _ side: any KeyPath<GatewayPart.Configuration, GatewayPart.Configuration.Side> & Sendable,
+        _ settings: any KeyPath<GatewayPart.Configuration, GatewaySideSettings> & Sendable
     ) -> [OriginalFlag] {
         let snet = ["-\(word)SnetEnable"]
         return [
-            OriginalFlag("\(word)Addr", ":0", "127.0.0.1:10010") { "\($0[keyPath: side].ports.map(\.address))" }
+            OriginalFlag("\(word)Addr", ":0", "127.0.0.1:10010") { "\($0.part[keyPath: side].ports.map(\.address))" }
                 .listed,
             OriginalFlag("\(word)BufferSize", word == "Client" ? "2K" : "64K", "3000") {
-                size($0[keyPath: settings].queue(.client, maxPacketSize: 100).perTurn)
+                size($0.part[keyPath: settings].queue(.client, maxPacketSize: 100).perTurn)
             },
             OriginalFlag("\(word)IdleTimeout", "30.0s", "1m30s", means: "90.0s") {
-                time($0[keyPath: settings].idleLimit)
+                time($0.part[keyPath: settings].idleLimit)
             },
             OriginalFlag("\(word)SendChanSize", word == "Client" ? "1000" : "100000", "7") {
-                "\($0[keyPath: settings].mostMessages)"
+                "\($0.part[keyPath: settings].mostMessages)"
             },
-            OriginalFlag("\(word)SnetEnable", "false", "true") { "\($0[keyPath: side].snet != nil)" },
+            OriginalFlag("\(word)SnetEnable", "false", "true") { "\($0.part[keyPath: side].snet != nil)" },
             OriginalFlag("\(word)SnetEncrypt", "false", "true", beside: snet) {
-                "\($0[keyPath: side].snet?.settings.encrypts ?? false)"
+                "\($0.part[keyPath: side].snet?.settings.encrypts ?? false)"
             },
             OriginalFlag("\(word)SnetBuffer", word == "Client" ? "32K" : "1M", "3000", beside: snet) {
-                size($0[keyPath: side].snet?.settings.ring ?? -1)
+                size($0.part[keyPath: side].snet?.settings.ring ?? -1)
             },
             OriginalFlag("\(word)SnetInitTimeout", "10.0s", "1m30s", means: "90.0s", beside: snet) {
-                time($0[keyPath: side].snet?.handshakes.deadline ?? .zero)
+                time($0.part[keyPath: side].snet?.handshakes.deadline ?? .zero)
             },
             OriginalFlag("\(word)SnetWaitTimeout", "60.0s", "1m30s", means: "90.0s", beside: snet) {
-                time($0[keyPath: side].snet?.settings.waitLimit ?? .zero)
+                time($0.part[keyPath: side].snet?.settings.waitLimit ?? .zero)
             },
         ]
     }
@@ -99,7 +107,7 @@ struct OriginalFlag: Sendable, CustomStringConvertible {
         OriginalFlag(name, "[\"\(documented)\"]", other, means: "[\"\(other)\"]", read)
     }
 
-    private static func keys(_ configuration: GatewayNode.Configuration) -> String {
+    private static func keys(_ configuration: ReadFlags) -> String {
         configuration.gateway.keys.map(\.revealed).joined(separator: "|")
     }
     private static func time(_ duration: Duration) -> String { "\(duration / .seconds(1))s" }
@@ -107,9 +115,9 @@ struct OriginalFlag: Sendable, CustomStringConvertible {
 }
 
 /// What `omniway gateway` makes of its words.
-func gatewayConfiguration(_ words: [String]) throws -> GatewayNode.Configuration {
+func gatewayConfiguration(_ words: [String]) throws -> ReadFlags {
     guard case .run(let call) = try RunGateway.command.parse(words) else { throw NoCall() }
-    return try GatewayNode.Configuration(call)
+    return ReadFlags(part: try GatewayPart.Configuration(call), node: try GatewayFlags.node(call))
 }
 
 private struct NoCall: Error {}

@@ -3,7 +3,7 @@ import OmniwayTesting
 import OmniwayTransport
 import Testing
 
-/// `omniway up` as a real process.
+/// `omniway up` with an echo alone, as a real process.
 struct RunningNode {
     let program: TestProgram
     let address: SocketAddress
@@ -11,13 +11,21 @@ struct RunningNode {
 
     /// Started through a shell, so that a test can set limits before: `$omniway` is the command's path.
     static func start(_ arguments: String = "", after preparation: String = "true") async throws -> RunningNode {
-        let script = "\(preparation) && exec \(BuiltProduct.path("omniway")) up --admin-addr 127.0.0.1:0 \(arguments)"
+        let omniway = BuiltProduct.path("omniway")
+        let script = "\(preparation) && exec \(omniway) up --parts echo --admin-addr 127.0.0.1:0 \(arguments)"
         let program = try await TestProgram(["sh", "-c", script]) { $0.hasPrefix("Ctrl-C") }
-        let line = try #require(await program.lines.first { $0.hasPrefix("  echo  ") })
-        let admin = try #require(await program.lines.first { $0.hasPrefix("  admin  ") })
-        return RunningNode(
-            program: program, address: try #require(SocketAddress(String(line.dropFirst(8)))),
-            admin: try #require(SocketAddress(String(admin.dropFirst(9)))))
+        let echo = try #require(await program.port("echo"))
+        let admin = try #require(await program.port("admin"))
+        return RunningNode(program: program, address: echo, admin: admin)
+    }
+}
+
+extension TestProgram {
+    /// Where the table at the start says that something listens.
+    func port(_ name: String) async -> SocketAddress? {
+        await lines.first { $0.hasPrefix("  \(name)  ") }
+            .flatMap { $0.split(separator: " ").last?.split(separator: "/").last }
+            .flatMap { SocketAddress(String($0)) }
     }
 }
 
@@ -76,12 +84,12 @@ final class PlainClient {
         for (arguments, code, says) in [
             ("up --lops 2", 64, "unknown flag --lops, did you mean --loops?"),
             ("up --loops many", 64, "--loops"),
-            ("up --echo-addr localhost", 64, "is not an address"),
-            ("up --admin-addr localhost", 64, "--admin-addr localhost is not an address"),
+            ("up --set echo.listen=localhost", 78, "echo.listen: \"localhost\" is not an address"),
+            ("up --admin-addr localhost", 78, "adminAddr: \"localhost\" is not an address"),
             ("upp", 64, "did you mean up?"),
             ("up --log-file /no/such/folder/log", 78, "cannot open the log file"),
             (
-                "up --admin-addr none --echo-addr \(node.address)", 1,
+                "up --admin-addr none --parts echo --set echo.listen=\(node.address)", 1,
                 "it is in use; stop the process that has it, or choose another address"
             ),
         ] {
@@ -107,7 +115,7 @@ final class PlainClient {
     }
 
     @Test func `an idle connection is closed after the limit that was set`() async throws {
-        let node = try await RunningNode.start("--idle-timeout 50ms --loops 1")
+        let node = try await RunningNode.start("--set echo.idleTimeout=50ms --loops 1")
         let client = try PlainClient(node.address)
         #expect(client.ask("x") == "x")
         #expect(client.read(1) == nil)
@@ -115,7 +123,7 @@ final class PlainClient {
     }
 
     @Test func `more connections than the limit are refused, and others are served again later`() async throws {
-        let node = try await RunningNode.start("--max-connections 2 --loops 1")
+        let node = try await RunningNode.start("--set echo.maxConnections=2 --loops 1")
         let first = try PlainClient(node.address)
         #expect(first.ask("1") == "1")
         do {
@@ -131,7 +139,7 @@ final class PlainClient {
     }
 
     @Test func `more connections from one address than its limit are refused`() async throws {
-        let node = try await RunningNode.start("--max-connections-per-address 1 --loops 1")
+        let node = try await RunningNode.start("--set echo.maxConnectionsPerAddress=1 --loops 1")
         let first = try PlainClient(node.address)
         #expect(first.ask("1") == "1")
         #expect(try PlainClient(node.address).ask("2") == nil)
@@ -158,9 +166,9 @@ final class PlainClient {
         #expect(await node.program.stop() == 0)
     }
 
-    @Test func `a node may go without an echo, and without an endpoint for operators`() async throws {
+    @Test func `a node may have no part, and no endpoint for operators`() async throws {
         let omniway = BuiltProduct.path("omniway")
-        let program = try await TestProgram([omniway, "up", "--echo-addr", "none", "--admin-addr", "none"]) {
+        let program = try await TestProgram([omniway, "up", "--set", "parts=", "--admin-addr", "none"]) {
             $0.hasPrefix("Ctrl-C")
         }
         #expect(await !program.lines.contains { $0.contains("echo") || $0.contains("admin") })

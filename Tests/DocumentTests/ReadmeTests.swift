@@ -56,7 +56,8 @@ private struct Page {
     private static let pages =
         readmes + [
             "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/http.md", "docs/links.md",
-            "docs/operations.md", "docs/gateway.md", "docs/gateway-migration.md", "docs/app.md",
+            "docs/operations.md",
+            "docs/commands.md", "docs/tunnel.md", "docs/gateway.md", "docs/gateway-migration.md", "docs/app.md",
             "docs/cluster.md",
             "docs/mesh.md",
             "Examples/chat/README.md", "Examples/room/README.md", "Examples/game/README.md",

@@ -26,14 +26,15 @@ import Testing
         ],
         "Mesh": ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"],
         "Admin": [
-            "Glibc", "Synchronization", "CSystem", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry",
+            "Glibc", "Synchronization", "CSystem", "OmniwayCrypto", "OmniwayWire", "OmniwayTransport",
+            "OmniwayTelemetry",
         ],
         "Omniway": [
             "Glibc", "FoundationEssentials", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayGateway",
             "OmniwayApp", "OmniwayAdmin", "OmniwayCluster", "OmniwayMesh", "OmniwayTunnel",
         ],
         "Main": ["Glibc", "FoundationEssentials", "Omniway", "OmniwayArguments"],
-        "Command": ["Glibc", "FoundationEssentials", "Omniway", "OmniwayMain", "OmniwayArguments"],
+        "Command": ["Glibc", "FoundationEssentials", "Omniway", "OmniwayMain", "OmniwayArguments", "RoomApp"],
         "Testing": ["Glibc", "Synchronization", "FoundationEssentials", "OmniwayTransport"],
     ]
 

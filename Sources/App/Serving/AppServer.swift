@@ -55,13 +55,13 @@ final class AppServer: Sendable {
 
     // MARK: The end
 
-    /// Returns how many messages were still under way when their time was over.
-    func close(drains: Bool) async -> Int {
+    /// Returns how many messages were still under way when their time was over. Nil leaves sessions no time.
+    func close(drainingWithin most: Duration?) async -> Int {
         await member?.leave()
         for listening in listening.withLock({ exchange(&$0, with: []) }) { await listening.stop() }
-        if drains, let drain = plan.settings.drain { await letLeave(drain) }
+        if most != nil, let drain = plan.settings.drain { await letLeave(drain) }
         app.timers.end()
-        let limit = plan.settings.drainLimit
+        let limit = most ?? plan.settings.drainLimit
         for await _ in await begin(shards[0], { shard, then in
             guard let cluster = shard.cluster else { return then(0) }
             cluster.takeNoMore(within: min(limit, .seconds(1)), then: then)

@@ -36,6 +36,8 @@ final class SessionDirectory: Sendable {
     func leave() { open.subtract(1, ordering: .relaxed) }
 
     var userCount: Int { users.withLock { $0.count } }
+    /// Some of the users, as they come.
+    func names(most: Int) -> [String] { users.withLock { Array($0.keys.prefix(most)) } }
 
     /// The newest session of a user is the one. Returns the one before it.
     func bind(_ user: String, at place: SessionPlace) -> SessionPlace? {

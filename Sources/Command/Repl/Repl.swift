@@ -52,7 +52,7 @@ enum Repl {
             let code =
                 if let script { await run(script, call, access) } else { await talk(call, access, terminal) }
             terminal?.restore()
-            Up.end(code)
+            leave(with: code)
         }
         while true {
             switch signals.next() {

@@ -47,7 +47,7 @@ enum Expose {
             return agent
         } catch {
             complain("omniway expose: \(error)")
-            Up.end(.runtime)
+            leave(with: .runtime)
         }
     }
 }
@@ -137,7 +137,7 @@ final class Exposure: Sendable {
         case .failure(.closed): state.withLock { $0.hasAsked = false }  // It asks again after the next login.
         case .failure(let failure):
             complain("omniway expose: the node refuses \(wanted): \(BodyText.harmless(failure.description))")
-            Up.end(.runtime)
+            leave(with: .runtime)
         }
     }
 

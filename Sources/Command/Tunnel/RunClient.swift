@@ -46,12 +46,12 @@ enum RunClient {
         while true {
             switch signals.next() {
             case .command: Log.shared.notice("no commands here", ["signal": "SIGUSR1"])
-            case .hangUp: Up.reopenLog()
-            case .end: Up.end(.runtime)
+            case .hangUp: Log.shared.reopenAfterRotation()
+            case .end: leave(with: .runtime)
             case .drain:
                 Task.detached {
                     await stop()
-                    Up.end(.success)
+                    leave(with: .success)
                 }
             }
         }
@@ -85,11 +85,11 @@ enum RunClient {
         do {
             return try await TunnelAgent(configuration) { event in
                 teller.hear(event)
-                if endsWhenKicked, case .client(.kicked) = event { Up.end(.runtime) }
+                if endsWhenKicked, case .client(.kicked) = event { leave(with: .runtime) }
             }
         } catch {
             complain("omniway client: \(error)")
-            Up.end(.runtime)
+            leave(with: .runtime)
         }
     }
 }
@@ -144,6 +144,6 @@ final class TunnelTeller: Sendable {
         }
         complain("\(program): \(words)\n\(advice)")
         // Who has never been there is told at once; who was is not thrown out by somebody who gets in between.
-        if !hasBeenThere.withLock({ $0 }) { Up.end(.runtime) }
+        if !hasBeenThere.withLock({ $0 }) { leave(with: .runtime) }
     }
 }

@@ -19,53 +19,39 @@ enum RunNode {
     static func run(_ call: Invocation) -> ExitCode {
         let signals = ProcessSignals()
         guard LogFlags.configure(call, of: "omniway node") else { return .configuration }
-        let configuration: TunnelHost.Configuration
+        let (configuration, process): (TunnelPart.Configuration, Node.Configuration)
         do {
             configuration = try TunnelNodeFlags.configuration(call, environment: ProcessInfo.processInfo.environment)
+            process = try TunnelNodeFlags.node(call)
         } catch {
             complain("omniway node: \(error)")
             return .usage
         }
-        let limit = call[TunnelNodeFlags.drain]
-        let starting = Task.detached { await start(configuration) }
-        while true {
-            switch signals.next() {
-            case .command: Log.shared.notice("no commands here", ["signal": "SIGUSR1"])
-            case .hangUp: Up.reopenLog()
-            case .end: Up.end(.runtime)
-            case .drain(let signal):
-                Log.shared.notice("stopping", ["signal": signal])
-                Task.detached {
-                    await starting.value.stop(within: limit)
-                    Up.end(.success)
-                }
-            }
+        let program = NodeProgram(name: "omniway node", signals: signals, connections: "visitors")
+        program.run(process) { node in
+            let part = try await node.start { loops in try await TunnelPart(configuration, on: loops) }
+            await announce(part, node)
+            warn(of: configuration, part)
+            await part.ready()
+            await node.ready()
         }
     }
 
-    @concurrent private static func start(_ configuration: TunnelHost.Configuration) async -> TunnelHost {
-        do {
-            let host = try await TunnelHost(configuration)
-            announce(host, configuration)
-            return host
-        } catch {
-            complain("omniway node: \(error)")
-            Up.end(.runtime)
-        }
-    }
-
-    private static func announce(_ host: TunnelHost, _ configuration: TunnelHost.Configuration) {
+    private static func announce(_ part: TunnelPart, _ node: Node) async {
         print("omniway \(Version.current), a node of a tunnel")
-        for (carrier, address) in host.addresses { print("  listens      \(carrier.rawValue)://\(address)") }
-        if let address = host.adminAddress { print("  admin        http://\(address)") }
-        if host.addresses.contains(where: { $0.carrier == .tls }) { print("  certificate  \(host.fingerprint)") }
-        if let port = host.addresses.first?.address.port {
+        for (carrier, address) in part.addresses { print("  listens      \(carrier.rawValue)://\(address)") }
+        for port in await node.ports where port.name == "admin" { print("  admin        \(port.address)") }
+        if part.addresses.contains(where: { $0.carrier == .tls }) { print("  certificate  \(part.fingerprint)") }
+        if let port = part.addresses.first?.address.port {
             print("  try          omniway expose tcp 22 --node \(Host.name.isEmpty ? "this-host" : Host.name):\(port)")
         }
         print("Ctrl-C ends it.")
         fflush(nil)
+    }
+
+    static func warn(of configuration: TunnelPart.Configuration, _ part: TunnelPart) {
         guard configuration.node.registers, configuration.node.registerKey.isEmpty else { return }
-        for (carrier, address) in host.addresses where !address.isLoopback {
+        for (carrier, address) in part.addresses where !address.isLoopback {
             Log.shared.warning(
                 "anybody can become a client",
                 ["address": "\(carrier.rawValue)://\(address)", "try": "set --register-key-file"])

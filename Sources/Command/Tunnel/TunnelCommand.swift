@@ -56,7 +56,7 @@ enum TunnelCommand {
         Log.shared.level = .error  // The answer says what is wrong.
         do {
             if call.path.last == "doctor" {
-                Up.end(await TunnelDoctor(asked).examine() ? .success : .runtime)
+                leave(with: await TunnelDoctor(asked).examine() ? .success : .runtime)
             }
             let api = try await asked.api()
             let answer: JSON
@@ -71,7 +71,7 @@ enum TunnelCommand {
             } else {
                 print(TunnelTable.text(of: answer))
             }
-            Up.end(.success)
+            leave(with: .success)
         } catch {
             complain("omniway tunnel: \(BodyText.harmless("\(error)"))")
             if case TunnelAPIError.unreachable(.connectFailed(let reason)) = error,
@@ -79,7 +79,7 @@ enum TunnelCommand {
             {
                 complain(advice)
             }
-            Up.end(.runtime)
+            leave(with: .runtime)
         }
     }
 

@@ -55,14 +55,35 @@ enum TunnelNodeFlags {
         "drain-timeout", .duration, default: .seconds(30),
         help: "How long SIGTERM lets visitors go on, while clients look for another node.")
 
-    static let all: [any AnyFlag] =
-        [listen, data, registry, etcd, id, advertise, clusterKey, allowPorts, publicHost, registerKey, register]
-        + [adminKey, certificate, certificateKey, admin, drain] + LogFlags.all
+    /// What concerns the node of the tunnel, and not the process that it is in.
+    static let part: [any AnyFlag] =
+        [listen, registry, etcd, id, advertise, clusterKey, allowPorts, publicHost, registerKey, register]
+        + [adminKey, certificate, certificateKey]
+    static let all: [any AnyFlag] = [data] + part + [admin, drain] + LogFlags.all
 
-    static func configuration(_ call: Invocation, environment: [String: String]) throws -> TunnelHost.Configuration {
-        var configuration = TunnelHost.Configuration()
-        configuration.folder =
+    /// What they say of the process. One loop has the whole node.
+    static func node(_ call: Invocation) throws -> Node.Configuration {
+        var node = Node.Configuration()
+        node.loops = 1
+        node.drainLimit = call[drain]
+        if call[admin] != "none" {
+            guard let address = SocketAddress(call[admin]) else { throw TunnelFlagError.admin(call[admin]) }
+            node.admin = address
+        }
+        return node
+    }
+
+    static func configuration(_ call: Invocation, environment: [String: String]) throws -> TunnelPart.Configuration {
+        let folder =
             call[data].isEmpty ? DataFolder(DataFolder.standard(environment).file("node")) : DataFolder(call[data])
+        return try configuration(call, in: folder, environment: environment)
+    }
+
+    static func configuration(
+        _ call: Invocation, in folder: DataFolder, environment: [String: String]
+    ) throws -> TunnelPart.Configuration {
+        var configuration = TunnelPart.Configuration()
+        configuration.folder = folder
         if !call[listen].isEmpty {
             configuration.ports = try call[listen].map { text in
                 guard let port = TunnelPort(text) else { throw TunnelFlagError.address("--listen", text) }
@@ -82,10 +103,6 @@ enum TunnelNodeFlags {
         let (certificate, key) = (call[certificate], call[certificateKey])
         guard certificate.isEmpty == key.isEmpty else { throw TunnelFlagError.halfIdentity }
         if !certificate.isEmpty { configuration.identity = .files(certificate: certificate, key: key) }
-        if call[admin] != "none" {
-            guard let address = SocketAddress(call[admin]) else { throw TunnelFlagError.admin(call[admin]) }
-            configuration.admin = address
-        }
         configuration.api.adminKey = try secret(call[adminKey], "--admin-key-file")
         try prepare(&configuration.node, call, environment)
         return configuration

@@ -1,7 +1,6 @@
 import Glibc
 import OmniwayAdmin
 public import OmniwayApp
-import OmniwayCluster
 import OmniwayTelemetry
 public import OmniwayTransport
 
@@ -13,33 +12,23 @@ extension App {
         loops count: Int = EventLoops.defaultCount, admin address: SocketAddress? = nil, joinsCluster: Bool = false
     ) async throws {
         let events = ProcessSignals().events
-        let loops = EventLoops(count: count)
-        var admin: Admin?
-        var place: OpenedCluster?
-        do {
-            if let address { admin = try await Admin(at: address, of: loops, version: Version.current) }
-            if joinsCluster {
-                place = try await OpenedCluster(settings.cluster, on: loops)
-                place?.join(self)
+        var configuration = Node.Configuration()
+        (configuration.loops, configuration.admin) = (count, address)
+        configuration.drainLimit = settings.drainLimit
+        let node = try await Node(configuration)
+        _ = try await node.start { loops in try await AppPart(self, joinsCluster: joinsCluster, on: loops) }
+        await node.ready()
+        for port in await node.ports {
+            if port.name == "admin" {
+                Log.shared.notice("admin listens", ["address": port.address])
+            } else {
+                Log.shared.notice("app listens", ["type": type, "address": port.address])
             }
-            try await start(on: loops)
-        } catch {
-            await place?.close()
-            await loops.shutdown()
-            await admin?.stop()
-            throw error
         }
-        admin?.readiness.state = .ready
-        if let admin { Log.shared.notice("admin listens", ["address": "\(admin.address)"]) }
-        for address in addresses { Log.shared.notice("app listens", ["type": type, "address": "\(address)"]) }
         await Self.serve(until: events)
-        admin?.readiness.state = .draining
         let hurry = Task.detached { for await event in events { if case .end = event { exit(1) } } }
-        let cutOff = await stop()
+        let cutOff = await node.stop()
         if cutOff > 0 { Log.shared.warning("messages cut off", ["count": "\(cutOff)"]) }
-        await place?.close()
-        await loops.shutdown()
-        await admin?.stop()
         hurry.cancel()
         Log.shared.flush()
     }
@@ -48,35 +37,18 @@ extension App {
         for await event in events {
             switch event {
             case .drain(let signal): return Log.shared.notice("stopping", ["signal": signal])
-            case .hangUp: reopenLog()
+            case .hangUp: Log.shared.reopenAfterRotation()
             case .command, .end: break
             }
         }
     }
-
-    private static func reopenLog() {
-        do throws(LogFileError) {
-            try Log.shared.reopen()
-        } catch { Log.shared.error("log file not opened again", ["error": "\(error)"]) }
-    }
 }
 
-/// The registry and the bus of a cluster, for one app.
-private struct OpenedCluster {
-    private let registry: Registry
-    private let bus: NATSBus
-    private let loops: EventLoops
-
-    init(_ settings: ClusterSettings, on loops: EventLoops) async throws {
-        self.loops = loops
-        bus = try NATSBus(try NATSSettings(settings.nats))
-        registry = try await Registry.open(.etcd(settings.etcd), on: loops.loops[0])
-    }
-
-    func join(_ app: App) { app.join(registry: registry, bus: bus) }
-
-    func close() async {
-        await bus.drain(on: loops.loops)
-        await registry.close()
+extension Log {
+    /// Opens the file again, which somebody has moved away; without one nothing happens.
+    package func reopenAfterRotation() {
+        do throws(LogFileError) {
+            try reopen()
+        } catch { self.error("log file not opened again", ["error": "\(error)"]) }
     }
 }

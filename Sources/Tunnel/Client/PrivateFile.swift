@@ -1,5 +1,5 @@
 import Glibc
-public import OmniwayTransport
+package import OmniwayTransport
 
 /// A small file for the eyes of its owner alone. Reading and writing block, so not on a loop.
 package enum PrivateFile {

@@ -1,11 +1,10 @@
-import OmniwayAdmin
 public import OmniwayCluster
 import OmniwayTelemetry
 public import OmniwayTransport
 public import OmniwayTunnel
 
-/// A tunnel node with its loop, registry and ports, as one program runs it.
-public actor TunnelHost {
+/// A tunnel node with its registry and its ports, on a loop of a node.
+public actor TunnelPart: NodePart {
     public struct Configuration: Sendable {
         /// Where clients, other nodes and the HTTP interface come in.
         public var ports = [TunnelPort(carrier: .tls, address: ":\(TunnelNodeAddress.usualPort)")]
@@ -17,23 +16,19 @@ public actor TunnelHost {
         public var identity: TLSIdentity?
         public var node = TunnelNodeSettings()
         public var api = TunnelAPISettings()
-        public var admin: SocketAddress?
         public init() {}
     }
 
-    public nonisolated let loops: EventLoops
     public nonisolated let node: LoopBound<TunnelNode>
     /// Where the ports are open.
     public nonisolated let addresses: [(carrier: TunnelNodeAddress.Carrier, address: SocketAddress)]
-    public nonisolated let adminAddress: SocketAddress?
     /// What clients are to see of its certificate.
     public nonisolated let fingerprint: TLSFingerprint
     private let door: LoopBound<TunnelDoor>
     private let registry: Registry
-    private let admin: Admin?
     private var listening: [Listening]
 
-    public init(_ configuration: Configuration) async throws {
+    public init(_ configuration: Configuration, on loops: EventLoops) async throws {
         var settings = configuration.node
         try configuration.folder.create()
         let identity = try configuration.identity ?? Self.keptIdentity(configuration)
@@ -42,29 +37,33 @@ public actor TunnelHost {
         // Where no port speaks TLS, other nodes are not to expect it.
         if configuration.ports.contains(where: { $0.carrier == .tls }) { settings.certificate = fingerprint }
         settings.dialNode = Self.dialer
-        let loops = EventLoops(count: 1)
+        let home = loops.loops[0]
+        let store = configuration.registry ?? .sqlite(configuration.folder.file("registry.db"))
+        let registry = try await Registry.open(store, on: home)
+        let node = await TunnelNode.start(on: home, registry: registry, settings: settings)
+        let door = await TunnelDoor.open(for: node, settings: configuration.api)
         var listening: [Listening] = []
-        var admin: Admin?
         do {
-            if let address = configuration.admin {
-                admin = try await Admin(at: address, of: loops, version: Version.current)
-            }
-            let store = configuration.registry ?? .sqlite(configuration.folder.file("registry.db"))
-            let registry = try await Registry.open(store, on: loops.loops[0])
-            let node = await TunnelNode.start(on: loops.loops[0], registry: registry, settings: settings)
-            let door = await TunnelDoor.open(for: node, settings: configuration.api)
             for port in configuration.ports { listening.append(try await Self.listen(door, port, identity)) }
-            (self.registry, self.node, self.door) = (registry, node, door)
         } catch {
             for opened in listening { await opened.stop() }
-            await loops.shutdown()
-            await admin?.stop()
+            await node.run { _, node in node.close() }
+            await registry.close()
             throw error
         }
         addresses = zip(configuration.ports, listening).map { ($0.carrier, $1.address) }
-        (self.loops, self.listening, self.admin, adminAddress) = (loops, listening, admin, admin?.address)
-        guard let readiness = admin?.readiness else { return }
-        await node.run { _, node in node.whenReady { readiness.state = .ready } }
+        (self.registry, self.node, self.door, self.listening) = (registry, node, door, listening)
+    }
+
+    public nonisolated var ports: [Node.Port] {
+        addresses.map { Node.Port("tunnel", at: "\($0.carrier.rawValue)://\($0.address)") }
+    }
+
+    /// Returns when the registry has been read, and clients can log in.
+    public func ready() async {
+        let (ready, finish) = AsyncStream<Never>.makeStream()
+        await node.run { _, node in node.whenReady { finish.finish() } }
+        for await _ in ready {}
     }
 
     private static func listen(
@@ -88,9 +87,9 @@ public actor TunnelHost {
         }
     }
 
-    /// Sends clients elsewhere and accepts no more, lets visitors go on for so long, and ends.
-    public func stop(within limit: Duration) async {
-        admin?.readiness.state = .draining
+    /// Sends clients elsewhere and accepts no more, lets visitors go on for so long, and ends. Returns how many of them
+    /// were cut off.
+    public func stop(within limit: Duration) async -> Int {
         for opened in exchange(&listening, with: []) { await opened.stop() }
         await node.run { _, node in node.drain(keep: limit) }
         await door.run { _, door in door.drain() }
@@ -98,10 +97,12 @@ public actor TunnelHost {
         while await node.run({ _, node in node.visitors }) > 0, ContinuousClock.now < deadline {
             try? await Task.sleep(for: .milliseconds(50))  // Cancelled or not, the deadline is what counts.
         }
-        await node.run { _, node in node.close() }
+        let cutOff = await node.run { _, node in
+            defer { node.close() }
+            return node.visitors
+        }
         await registry.close()
-        await loops.shutdown()
-        await admin?.stop()
+        return cutOff
     }
 }
 

@@ -3,7 +3,7 @@ import OmniwayTunnel
 import OmniwayWire
 
 /// What a node is after a restart as before it.
-extension TunnelHost {
+extension TunnelPart {
     private static let (certificate, key, node) = ("node.crt", "node.key", "node.json")
     /// Nobody asks an authority about it, so nobody renews it.
     private static let days = 3650

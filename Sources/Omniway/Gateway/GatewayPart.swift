@@ -1,11 +1,8 @@
-import OmniwayAdmin
 public import OmniwayGateway
 
-/// A gateway with its loops and ports, as one program runs it.
-public actor GatewayNode {
+/// A gateway with its ports, on the loops of a node.
+public actor GatewayPart: NodePart {
     public struct Configuration: Sendable {
-        public var loops = EventLoops.defaultCount
-        public var loopLimits = LoopLimits()
         public var gateway = GatewaySettings()
         public var clients = Side()
         public var servers = Side()
@@ -15,7 +12,6 @@ public actor GatewayNode {
         public var identity: TLSIdentity?
         /// Pages that may use WebSocket ports; nil lets all.
         public var origins: [String]?
-        public var admin: SocketAddress?
         public init() {}
 
         /// What one side listens on, and what its connections share.
@@ -29,27 +25,22 @@ public actor GatewayNode {
         }
     }
 
-    public nonisolated let loops: EventLoops
-    public nonisolated let gateway: Gateway
-    public nonisolated let ports: [Port]
-    private let admin: Admin?
-    private var listening: [Listening]
-
     /// Something that listens.
-    public struct Port: Sendable {
+    public struct Door: Sendable {
         public let side: GatewaySide
         public let carrier: GatewayPort.Carrier
         public let dialect: GatewayDialect
         public let address: SocketAddress
     }
 
-    public init(_ configuration: Configuration) async throws(GatewayStartError) {
-        let loops = EventLoops(count: configuration.loops, limits: configuration.loopLimits)
+    public nonisolated let gateway: Gateway
+    public nonisolated let doors: [Door]
+    private var listening: [Listening]
+
+    public init(_ configuration: Configuration, on loops: EventLoops) async throws(GatewayStartError) {
         let gateway = await Gateway(on: loops, configuration.gateway)
-        var (ports, listening): ([Port], [Listening]) = ([], [])
-        var admin: Admin?
+        var (doors, listening): ([Door], [Listening]) = ([], [])
         do throws(GatewayStartError) {
-            if let address = configuration.admin { admin = try await Self.admin(at: address, of: loops) }
             for side in GatewaySide.allCases {
                 let settings = side == .client ? configuration.clients : configuration.servers
                 for port in settings.ports {
@@ -57,25 +48,21 @@ public actor GatewayNode {
                     let acceptor = try Self.acceptor(for: port, settings, configuration)
                     let opened = try await Self.listen(gateway, side, acceptor, dialect)
                     listening.append(opened)
-                    ports.append(Port(side: side, carrier: port.carrier, dialect: dialect, address: opened.address))
+                    doors.append(Door(side: side, carrier: port.carrier, dialect: dialect, address: opened.address))
                 }
             }
         } catch {
             for opened in listening { await opened.stop() }
-            await loops.shutdown()
-            await admin?.stop()
             throw error
         }
-        (self.loops, self.gateway, self.ports, self.listening) = (loops, gateway, ports, listening)
-        self.admin = admin
-        admin?.readiness.state = .ready
+        (self.gateway, self.doors, self.listening) = (gateway, doors, listening)
     }
 
-    private static func admin(at address: SocketAddress, of loops: EventLoops) async throws(GatewayStartError) -> Admin
-    {
-        do throws(ListenError) {
-            return try await Admin(at: address, of: loops, version: Version.current)
-        } catch { throw .listen(error, for: nil) }
+    public nonisolated var ports: [Node.Port] {
+        doors.map { door in
+            let scheme = door.carrier == .tcp ? "" : "\(door.carrier.rawValue)://"
+            return Node.Port("gateway \(door.side.rawValue)s", at: "\(scheme)\(door.address)")
+        }
     }
 
     private static func listen(
@@ -111,26 +98,21 @@ public actor GatewayNode {
 
     /// Accepts no more, refuses new dials, waits for the virtual connections to end, at most so long, and closes what
     /// is left. Returns how many were cut off.
-    @discardableResult
     public func stop(within limit: Duration) async -> Int {
-        admin?.readiness.state = .draining
         for opened in exchange(&listening, with: []) { await opened.stop() }
-        let cutOff = await gateway.drain(within: limit)
-        await loops.shutdown()
-        await admin?.stop()
-        return cutOff
+        return await gateway.drain(within: limit)
     }
 }
 
 public enum GatewayStartError: Error, CustomStringConvertible {
-    case listen(ListenError, for: GatewaySide?)
+    case listen(ListenError, for: GatewaySide)
     case unknownHost(String)
     case noIdentity(String)
     case tls(TLSError)
 
     public var description: String {
         switch self {
-        case .listen(let error, let side): "\(side.map { "\($0.rawValue) port: " } ?? "admin: ")\(error)"
+        case .listen(let error, let side): "\(side.rawValue) port: \(error)"
         case .unknownHost(let address):
             "\(address): no such host; write an address of this machine, or none before the colon"
         case .noIdentity(let address): "\(address) is to speak TLS; name a certificate and its key"

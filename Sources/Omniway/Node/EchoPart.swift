@@ -1,0 +1,45 @@
+public import OmniwayTransport
+
+/// Sends back what it receives. The smallest part there is, to see that a node lives.
+public struct EchoPart: NodePart {
+    public struct Configuration: Sendable {
+        public var address = SocketAddress.loopback()
+        public var idleLimit = Duration.seconds(300)
+        public var limits = ConnectionLimits(total: 100_000, perAddress: 10_000)
+        public init() {}
+    }
+
+    private let listening: Listening
+
+    public init(_ configuration: Configuration, on loops: EventLoops) async throws(ListenError) {
+        let idleLimit = configuration.idleLimit
+        let intakes = await loops.own { _ in Echo(idleLimit: idleLimit) }
+        listening = try await StreamAcceptor(configuration.address, limits: configuration.limits).open(into: intakes)
+    }
+
+    public var ports: [Node.Port] { [Node.Port("echo", at: listening.address)] }
+
+    public func stop(within limit: Duration) async -> Int {
+        await listening.stop()
+        return 0
+    }
+}
+
+private final class Echo: LinkIntake, LinkHandler {
+    private let idleLimit: Duration
+
+    init(idleLimit: Duration) { self.idleLimit = idleLimit }
+
+    func accept(_ link: Link) -> (any LinkHandler)? {
+        link.idleLimit = idleLimit
+        return self
+    }
+
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        link.write(bytes, endOfMessage: endOfMessage)
+        if link.isFull { link.holdBack(link) }  // Who does not read its echo is not read either.
+        return bytes.byteCount
+    }
+
+    func finished(_ link: Link) { link.finish() }
+}

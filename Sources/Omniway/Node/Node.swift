@@ -1,0 +1,123 @@
+public import OmniwayAdmin
+
+/// One running program: its loops, the endpoint for operators, and the parts that live on the loops.
+///
+/// ```swift
+/// let node = try await Node(configuration)
+/// let gateway = try await node.start { loops in try await GatewayPart(settings, on: loops) }
+/// await node.ready()
+/// ```
+///
+/// Parts start in the order of the calls, and stop in the reverse one.
+public actor Node {
+    public struct Configuration: Sendable {
+        public var loops = EventLoops.defaultCount
+        public var loopLimits = LoopLimits()
+        /// Where operators ask over HTTP: `/healthz`, `/readyz`, `/metrics`. Nil for nowhere.
+        public var admin: SocketAddress?
+        /// How long the parts may take to come to their end.
+        public var drainLimit = Duration.seconds(10)
+        public init() {}
+    }
+
+    /// Something that listens, for the table that a person reads.
+    public struct Port: Sendable {
+        /// Whom it is for, such as `gateway clients`.
+        public let name: String
+        /// How to reach it: an address, or a URL where a browser is meant.
+        public let address: String
+
+        public init(_ name: String, at address: String) { (self.name, self.address) = (name, address) }
+        public init(_ name: String, at address: SocketAddress) { self.init(name, at: "\(address)") }
+    }
+
+    public nonisolated let loops: EventLoops
+    public nonisolated let drainLimit: Duration
+    /// What the parts and the endpoint for operators listen on.
+    public private(set) var ports: [Port] = []
+    private let admin: Admin?
+    private var parts: [any NodePart] = []
+    private var isStopped = false
+
+    /// Its loops and the endpoint for operators, which answers that the node is starting.
+    public init(_ configuration: Configuration) async throws(ListenError) {
+        loops = EventLoops(count: configuration.loops, limits: configuration.loopLimits)
+        drainLimit = configuration.drainLimit
+        guard let address = configuration.admin else {
+            admin = nil
+            return
+        }
+        do throws(ListenError) {
+            admin = try await Admin(at: address, of: loops, version: Version.current)
+        } catch {
+            await loops.shutdown()
+            throw error
+        }
+        guard let admin else { return }
+        ports.append(Port("admin", at: "http://\(admin.address)"))
+        admin.console.add(Self.overview(of: loops))
+    }
+
+    /// Starts one part more. When it cannot start the whole node is stopped, and the error is the part's own.
+    public func start<Part: NodePart>(_ make: @Sendable (EventLoops) async throws -> Part) async throws -> Part {
+        do {
+            let part = try await make(loops)
+            parts.append(part)
+            ports += part.ports
+            for view in part.views { admin?.console.add(view) }
+            for action in part.actions { admin?.console.add(action) }
+            return part
+        } catch {
+            await stop()
+            throw error
+        }
+    }
+
+    /// Where a person logs in at the dashboard, once; nil without an endpoint for operators.
+    public func loginLink() async -> String? {
+        guard let admin else { return nil }
+        return "http://\(admin.address)/#login=\(await admin.makeLogin())"
+    }
+
+    /// Secrets for the dashboard: the first one for operators, the second for those who only look.
+    public func allow(_ secrets: [Secret]) async { await admin?.allow(secrets) }
+
+    /// Says that it may have work: the last part is there.
+    public func ready() {
+        if !isStopped { admin?.readiness.state = .ready }
+    }
+
+    /// Accepts no more, lets what is under way come to its end, at most so long as the configuration says, and ends.
+    /// Returns how many connections were cut off.
+    @discardableResult
+    public func stop() async -> Int {
+        isStopped = true
+        admin?.readiness.state = .draining
+        let deadline = ContinuousClock.now + drainLimit
+        var cutOff = 0
+        while let part = parts.popLast() {
+            cutOff += await part.stop(within: max(.zero, ContinuousClock.now.duration(to: deadline)))
+        }
+        await loops.shutdown()
+        await admin?.stop()
+        return cutOff
+    }
+}
+
+/// Something that lives on the loops of a node: a face, with its ports.
+public protocol NodePart: Sendable {
+    /// What it listens on.
+    var ports: [Node.Port] { get }
+    /// What the dashboard shows of it.
+    var views: [AdminView] { get }
+    /// What operators may do with it there.
+    var actions: [AdminAction] { get }
+    /// Accepts no more, lets what is under way come to its end, at most so long, and ends. Returns how many
+    /// connections were cut off.
+    func stop(within limit: Duration) async -> Int
+}
+
+extension NodePart {
+    public var views: [AdminView] { [] }
+    public var actions: [AdminAction] { [] }
+}
