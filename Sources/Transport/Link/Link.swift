@@ -149,6 +149,8 @@ public final class Link {
 
     /// The peer has said that it sends nothing more.
     public var peerHasFinished: Bool { flags.contains(.peerFinished) }
+    /// A handler has heard of it, and nothing that came before is left to be read.
+    var hasToldFinished: Bool { peerHasFinished && !flags.contains(.owesFinished) }
 
     /// For drivers that learn the peer when they are connected.
     public func setPeer(_ peer: SocketAddress) { currentTraits.peer = peer }

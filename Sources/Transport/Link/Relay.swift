@@ -25,8 +25,8 @@ public final class Relay {
         a.handler = self.a
         b.handler = self.b
         // Ends that came before have been told to the handlers before.
-        if a.peerHasFinished { b.finish() }
-        if b.peerHasFinished { a.finish() }
+        if a.hasToldFinished { b.finish() }
+        if b.hasToldFinished { a.finish() }
     }
 
     private var splices: (fromA: Splice, fromB: Splice)?

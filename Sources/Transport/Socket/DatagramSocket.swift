@@ -27,18 +27,10 @@ final class DatagramSocket: PollSource {
         }
     }
 
-    /// A link to one peer. Nil when the loop has no room.
-    func flow(to peer: SocketAddress, on loop: Loop, handler: any LinkHandler) -> Link? {
-        let flow = DatagramFlow(self, to: peer)
-        let traits = LinkTraits(
-            keepsMessages: true, isReliable: false, halfCloses: false, pausing: .buffers, peer: peer)
-        guard let link = Link(on: loop, traits: traits, limits: limits.queue, driver: flow, handler: handler) else {
-            return nil
-        }
-        flow.link = link
+    /// What the flow has to say goes out here, to that peer.
+    func add(_ flow: DatagramFlow, to peer: SocketAddress) {
+        (flow.socket, flow.peer) = (self, peer)
         flows[peer] = flow
-        link.idleLimit = limits.idle
-        return link
     }
 
     // MARK: From the loop
@@ -72,10 +64,14 @@ final class DatagramSocket: PollSource {
 
     private func accept(_ peer: SocketAddress, _ loop: Loop) -> Link? {
         guard let intake, isAccepting else { return nil }
-        guard flows.count < limits.flows, let link = flow(to: peer, on: loop, handler: loop.nobody) else {
+        let flow = DatagramFlow()
+        guard flows.count < limits.flows || endQuietest(loop),
+            let link = flow.makeLink(on: loop, limits, peer: peer, handler: loop.nobody)
+        else {
             loop.counters.refusedConnection(.tooManyLinks)
             return nil
         }
+        add(flow, to: peer)
         guard let handler = intake.accept(link) else {
             link.close(.refused)
             return nil
@@ -83,6 +79,20 @@ final class DatagramSocket: PollSource {
         link.handler = handler
         link.opened()
         return link
+    }
+
+    /// Makes room for a stranger, if somebody has been quiet for long enough.
+    private func endQuietest(_ loop: Loop) -> Bool {
+        guard let quiet = limits.replacesAfter else { return false }
+        var quietest: (link: Link, since: Moment)?
+        for flow in flows.values {
+            guard let link = flow.link else { continue }
+            let since = max(link.lastHeard, link.lastSent)
+            if since < quietest?.since ?? loop.now { quietest = (link, since) }
+        }
+        guard let (link, since) = quietest, loop.now - since >= quiet else { return false }
+        link.close(.idle.with("another peer has taken its place"))
+        return true
     }
 
     /// An error that came back, such as "port unreachable". It concerns the one flow of a dialled socket; on a socket
@@ -147,21 +157,31 @@ final class DatagramSocket: PollSource {
 
 /// One peer of a datagram socket.
 final class DatagramFlow: LinkDriver {
-    private let socket: DatagramSocket
-    private let peer: SocketAddress
-    var link: Link?
+    /// Nil until the link has a socket to be opened with.
+    var socket: DatagramSocket?
+    var peer = SocketAddress.none
+    private(set) var link: Link?
 
-    init(_ socket: DatagramSocket, to peer: SocketAddress) { (self.socket, self.peer) = (socket, peer) }
+    /// Nil when the loop has no room.
+    func makeLink(
+        on loop: Loop, _ limits: DatagramLimits, peer: SocketAddress, handler: any LinkHandler
+    ) -> Link? {
+        let traits = LinkTraits(
+            keepsMessages: true, isReliable: false, halfCloses: false, pausing: .buffers, peer: peer)
+        link = Link(on: loop, traits: traits, limits: limits.queue, driver: self, handler: handler)
+        link?.idleLimit = limits.idle
+        return link
+    }
 
     func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int {
-        socket.send(bytes, to: peer, from: self, link.loop)
+        socket?.send(bytes, to: peer, from: self, link.loop) ?? 0
     }
     /// What arrives while nobody reads is dropped: a datagram's sender does not wait.
     func setReading(_ isReading: Bool, for link: Link) {}
     func finish(_ link: Link) {}
     func close(_ reason: CloseReason, rest: RawSpan, for link: Link) {
         self.link = nil
-        socket.remove(peer, link.loop)
+        socket?.remove(peer, link.loop)
     }
 }
 
@@ -170,6 +190,9 @@ public struct DatagramLimits: Sendable {
     public var flows = 65_536
     /// A flow without a datagram either way for so long ends.
     public var idle = Duration.seconds(60)
+    /// When all flows are there, the quietest gives its place to another peer if it has been quiet for so long; nil if
+    /// none does.
+    public var replacesAfter: Duration?
     public var queue = QueueLimits(low: 64 << 10, high: 256 << 10, most: 1 << 20)
     public init() {}
 }

@@ -43,42 +43,69 @@ public struct DatagramAcceptor: Acceptor {
     }
 }
 
-/// Dials UDP: a link with a socket of its own, on which only that peer is heard.
+/// Dials UDP: a link with a socket of its own, on which only that peer is heard. Of the addresses of a name the first
+/// is taken, because none of them would say that it is there.
 public struct DatagramDialer: Dialer {
-    public var peer: SocketAddress
+    private enum Target { case peer(SocketAddress), host(HostPort) }
+    private let target: Target
     public var limits: DatagramLimits
 
     public init(_ peer: SocketAddress, limits: DatagramLimits = DatagramLimits()) {
-        (self.peer, self.limits) = (peer, limits)
+        (target, self.limits) = (.peer(peer), limits)
+    }
+
+    public init(_ host: HostPort, limits: DatagramLimits = DatagramLimits()) {
+        let peer = host.host.isEmpty ? nil : SocketAddress(host: host.host, port: host.port)
+        (target, self.limits) = (peer.map { .peer($0) } ?? .host(host), limits)
     }
 
     public func dial(on loop: Loop, deadline: Duration, handler: any LinkHandler) -> Link? {
-        var socket = DatagramSocket(descriptor: -1, intake: nil, limits: limits)
-        var problem: SystemError?
-        do throws(SystemError) {
-            let descriptor = try OwnedDescriptor.socket(peer.family, SOCK_DGRAM)
-            if unsafe peer.withSystemAddress({ unsafe connect(descriptor.number, $0, $1) }) != 0 {
-                throw SystemError.last
+        let flow = DatagramFlow()
+        guard let link = flow.makeLink(on: loop, limits, peer: .none, handler: handler) else { return nil }
+        let dialing = DatagramDialing(link, flow, limits)
+        switch target {
+        case .peer(let peer): dialing.connect(to: peer)
+        case .host(let host):
+            link.connect(within: deadline)
+            loop.offLoop {
+                Resolver.lookUp(host)
+            } _: { result in
+                switch result {
+                case .success(let found): found.first.map { dialing.connect(to: $0) }
+                case .failure(let failure): link.close(.addressUnknown.with(failure.text))
+                case nil: link.close(.addressUnknown.with("\(host): too many look-ups are under way"))
+                }
             }
-            socket = DatagramSocket(descriptor: descriptor.release(), intake: nil, limits: limits)
-            try socket.open(on: loop)
-        } catch { problem = error }
-        guard let link = socket.flow(to: peer, on: loop, handler: handler) else {
-            socket.stop(loop)
-            return nil
-        }
-        if let problem {
-            link.close(.connectFailed.with("\(peer): \(problem)"))
-        } else {
-            loop.after(.zero, OpensLater(link))
         }
         return link
     }
 }
 
-/// Opens a link in the next turn: nobody may hear `opened` before `dial` has returned.
-private final class OpensLater: TimerTarget {
+/// A dialled link until it has its socket, and is open.
+private final class DatagramDialing: TimerTarget {
     private let link: Link
-    init(_ link: Link) { self.link = link }
+    private let flow: DatagramFlow
+    private let limits: DatagramLimits
+
+    init(_ link: Link, _ flow: DatagramFlow, _ limits: DatagramLimits) {
+        (self.link, self.flow, self.limits) = (link, flow, limits)
+    }
+
+    func connect(to peer: SocketAddress) {
+        guard link.state == .connecting else { return }
+        do throws(SystemError) {
+            let descriptor = try OwnedDescriptor.socket(peer.family, SOCK_DGRAM)
+            if unsafe peer.withSystemAddress({ unsafe Glibc.connect(descriptor.number, $0, $1) }) != 0 {
+                throw SystemError.last
+            }
+            let socket = DatagramSocket(descriptor: descriptor.release(), intake: nil, limits: limits)
+            try socket.open(on: link.loop)
+            socket.add(flow, to: peer)
+            link.setPeer(peer)
+            link.loop.after(.zero, self)
+        } catch { link.close(.connectFailed.with("\(peer): \(error)")) }
+    }
+
+    /// In the next turn: nobody may hear `opened` before `dial` has returned.
     func timerFired(_ token: UInt64, on loop: Loop) { link.opened() }
 }

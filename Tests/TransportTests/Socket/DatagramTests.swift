@@ -71,6 +71,25 @@ import Testing
         }
     }
 
+    @Test func `a peer that was quiet long enough gives its place to another`() async throws {
+        try await withLoops { [reports] loops in
+            var limits = DatagramLimits()
+            (limits.flows, limits.replacesAfter) = (1, .zero)
+            let intakes = await loops.own { _ in Reporter("server", reports, onReceive: { $1.write($0) }) }
+            let listening = try await DatagramAcceptor(.loopback(), limits: limits).open(into: intakes)
+            for name in ["first", "second"] {
+                // By its name, which is looked up.
+                let host = HostPort(host: "localhost", port: listening.address.port)
+                await DatagramDialer(host).dial(on: loops.loops[0]) {
+                    Reporter(name, reports, onOpen: { $0.write("x") })
+                }
+                _ = try await reports.next(name, .received)
+            }
+            #expect(try await reports.next("server", .closed).reason?.hasPrefix("idle: another peer") == true)
+            await listening.stop()
+        }
+    }
+
     @Test func `a port where nobody listens ends the link that asked`() async throws {
         try await withLoops { [reports] loops in
             let socket = try OwnedDescriptor.listening(on: .loopback())  // TCP's; nobody has the same port of UDP.
