@@ -26,11 +26,13 @@ final class ClientListeners {
             open[address]?.rule = rule  // The same door; who comes from now on meets the new rule.
             return
         }
-        guard case .tcp(let at) = rule.listenAddress, open.count < Self.most,
-            let place = at.host.isEmpty
-                ? SocketAddress.ipv4(0, port: at.port) : SocketAddress(host: at.host, port: at.port)
-        else { return client.note(.notListening(rule, .unknownHost(address))) }
-        let door = LinkDoor(on: client.loop, home: home, client.settings.listen(place)) { [weak self] result in
+        guard open.count < Self.most, let place = rule.listenAddress.place else {
+            return client.note(.notListening(rule, .unknownHost(address)))
+        }
+        let settings = client.settings
+        let acceptor =
+            rule.listenAddress.keepsMessages ? settings.listenDatagrams(place) : settings.listen(place)
+        let door = LinkDoor(on: client.loop, home: home, acceptor) { [weak self] result in
             switch result {
             case .success: self?.client.note(.listening(rule))
             case .failure(let error):
@@ -60,7 +62,7 @@ final class ClientListeners {
         init(of address: String, at client: TunnelClient) { (self.address, self.client) = (address, client) }
 
         func opened(_ link: Link) {
-            guard let client, let stream = client.carrier.peer.dial(handler: self) else {
+            guard let client, let stream = client.carrier.peer.dial(like: link, handler: self) else {
                 return link.close(.connectFailed)
             }
             let body: JSON = ["ListenAddr": .string(address)]
@@ -73,5 +75,24 @@ final class ClientListeners {
             }
         }
         func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int { 0 }
+    }
+}
+
+extension TunnelAddress {
+    /// Where the listening client opens it.
+    fileprivate var place: SocketAddress? {
+        switch self {
+        case .client(_, let at) where at.host.isEmpty: .ipv4(0, port: at.port)
+        case .client(_, let at): SocketAddress(host: at.host, port: at.port)
+        case .unix(let path): .unix(path)
+        case .port, .domain: nil
+        }
+    }
+}
+
+extension CarrierPeer {
+    /// A stream for a stream, a flow for a flow.
+    func dial(like link: Link, handler: any LinkHandler) -> Link? {
+        link.traits.keepsMessages ? dialDatagrams(handler: handler) : dial(handler: handler)
     }
 }

@@ -12,16 +12,18 @@ final class TargetTrip: LinkHandler {
     static func begin(_ request: InvokeRequest, for client: TunnelClient) {
         var headers = InvokeHeaders()
         for name in ["TransferId", "RelayNodeId", "ListenClientId"] { headers[name] = request.headers[name] }
-        let text = (try? MemberReader(request.body).text("TargetAddr")) ?? ""
-        guard let target = TargetAddress(text) else {
-            return refuse(headers, .failed, "\(text) is no target", client)
+        let rule: TunnelRule
+        do throws(TunnelRefusal) { rule = try TunnelRule(MemberReader.json(request.body)) } catch {
+            return refuse(headers, error.code, error.words, client)
         }
-        if let allowed = client.settings.allowTargets, !allowed.contains(where: { $0.allows(target) }) {
+        let target = rule.targetAddress
+        guard client.allows(target, by: rule) else {
             client.note(.targetFailed(target, "it is not among the targets that are allowed"))
             return refuse(headers, .forbidden, "the client does not allow this target", client)
         }
+        if target.scheme == .asked { return SocksTrip.begin(rule, headers, for: client) }
         let trip = TargetTrip(headers, target, client)
-        let dialer = client.settings.dial(target.at)
+        let dialer = target.keepsMessages ? client.settings.dialDatagrams(target.at) : client.settings.dial(target)
         if dialer.dial(on: client.loop, deadline: client.settings.dialPatience, handler: trip) == nil {
             trip.fail("the loop has no room for another link")
         }
@@ -33,7 +35,8 @@ final class TargetTrip: LinkHandler {
 
     func opened(_ link: Link) {
         isOver = true
-        guard let stream = client.carrier.peer.dial(handler: self) else { return link.close(.reset) }
+        if link.traits.keepsMessages { link.idleLimit = DatagramLimits.tunnel.idle }
+        guard let stream = client.carrier.peer.dial(like: link, handler: self) else { return link.close(.reset) }
         stream.write(StreamGreeting.bytes(TunnelNode.Path.go, headers: headers, on: client.loop))
         do throws(RelayError) { try Relay(link, stream) } catch {
             stream.close(.reset)
@@ -58,5 +61,11 @@ final class TargetTrip: LinkHandler {
         (headers["Code"], headers["Message"]) = (code.description, words)
         // Without a connection there is nobody to tell; the node gives up by itself.
         try? client.carrier.peer.invoker?.send(TunnelNode.Path.fail, headers: headers)
+    }
+}
+
+extension TunnelClientSettings {
+    fileprivate func dial(_ target: TargetAddress) -> any Dialer {
+        target.scheme == .unix ? dialUnix(target.path) : dial(target.at)
     }
 }

@@ -3,7 +3,8 @@ public import OmniwayTransport
 /// What a client may do, and how patient it is.
 public struct TunnelClientSettings: Sendable {
     public var carrier = CarrierSettings()
-    /// Targets that may be reached through this client; nil for everything that a rule says.
+    /// Targets that may be reached through this client; nil for everything that a rule says, but for files and sockets
+    /// of the file system, which only its own rules reach then, and for what SOCKS5 may not.
     public var allowTargets: [TargetAllowance]?
     /// How long a target may take to answer.
     public var dialPatience = Duration.seconds(5)
@@ -19,50 +20,24 @@ public struct TunnelClientSettings: Sendable {
     public var kickPause: Duration? = .seconds(60)
 
     public var dial: @Sendable (HostPort) -> any Dialer = { StreamDialer($0) }
+    public var dialUnix: @Sendable (String) -> any Dialer = { StreamDialer(.unix($0)) }
     public var listen: @Sendable (SocketAddress) -> any Acceptor = { StreamAcceptor($0) }
+    /// The same for datagrams; every flow has a socket of its own towards its target.
+    public var dialDatagrams: @Sendable (HostPort) -> any Dialer = { DatagramDialer($0, limits: .tunnel) }
+    public var listenDatagrams: @Sendable (SocketAddress) -> any Acceptor = { DatagramAcceptor($0, limits: .tunnel) }
 
     public init() {}
 }
 
-/// Targets that may be reached: `tcp://10.0.0.0/8:22`, `tcp://*:8000-8999`, `https://intranet:443`.
-public struct TargetAllowance: Sendable, Equatable {
-    private enum Host: Equatable { case any, name(String), range(AddressRange) }
-    private let scheme: TargetAddress.Scheme
-    private let host: Host
-    private let ports: ClosedRange<UInt16>
-
-    /// Nil when it cannot be read.
-    public init?(_ text: String) {
-        guard let mark = text.range(of: "://"), let colon = text.lastIndex(of: ":"), colon >= mark.upperBound,
-            let scheme = TargetAddress.Scheme(rawValue: String(text[..<mark.lowerBound]))
-        else { return nil }
-        var name = String(text[mark.upperBound..<colon])
-        if name.hasPrefix("["), name.hasSuffix("]") { name = String(name.dropFirst().dropLast()) }
-        let ends = text[text.index(after: colon)...].split(separator: "-", omittingEmptySubsequences: false)
-        guard ends.count <= 2, let first = ends.first.flatMap({ UInt16($0) }),
-            let last = ends.last.flatMap({ UInt16($0) }), first <= last
-        else { return nil }
-        if name == "*" {
-            host = .any
-        } else if let range = AddressRange(name) {
-            host = .range(range)
-        } else if name.lowercased().isDomain {
-            host = .name(name.lowercased())
-        } else {
-            return nil
-        }
-        (self.scheme, ports) = (scheme, first...last)
-    }
-
-    /// A name is allowed by that name alone: what it resolves to may be something else the next time.
-    public func allows(_ target: TargetAddress) -> Bool {
-        guard target.scheme == scheme, ports.contains(target.at.port) else { return false }
-        switch host {
-        case .any: return true
-        case .name(let name): return target.at.host.lowercased() == name
-        case .range(let range):
-            return SocketAddress(host: target.at.host, port: 0).map { range.contains($0) } ?? false
-        }
+extension DatagramLimits {
+    /// Of one rule: 1024 flows that end after a minute of silence, each with 256 KiB that wait at most. When all are
+    /// there a new one takes the place of the quietest, if that was quiet for 5 s.
+    public static var tunnel: DatagramLimits {
+        var limits = DatagramLimits()
+        limits.flows = 1024
+        limits.replacesAfter = .seconds(5)
+        limits.queue = QueueLimits(low: 64 << 10, high: 256 << 10, most: 256 << 10)
+        return limits
     }
 }
 

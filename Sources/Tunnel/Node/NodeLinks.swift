@@ -43,7 +43,7 @@ final class NodeLinks {
         stream.handler = Waiting()
         link.whenReady { [loop = node.loop] peer in
             guard !stream.hasEnded, stream.state != .closed else { return }
-            guard let onward = peer?.dial(handler: Waiting()) else {
+            guard let onward = peer?.dial(like: stream, handler: Waiting()) else {
                 return stream.close(.connectFailed.with("node \(other) cannot be reached"))
             }
             let headers: InvokeHeaders = ["TransferId": transfer, "TerminalId": client]
@@ -78,7 +78,9 @@ final class NodeLinks {
 
     /// The handler of a stream that nobody reads yet.
     private final class Waiting: LinkHandler {
-        func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int { 0 }
+        func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+            link.traits.keepsMessages ? bytes.byteCount : 0
+        }
         func finished(_ link: Link) {}
     }
 }

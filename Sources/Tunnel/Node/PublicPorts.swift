@@ -4,61 +4,68 @@ import OmniwayTransport
 /// Ports of a node that rules have: open while their owners are here, or while the node is the one they name.
 final class PublicPorts {
     private unowned let node: TunnelNode
-    private var doors: [UInt16: (rule: String, door: LinkDoor)] = [:]
-    /// Could not be opened; tried again when something changes.
-    private(set) var failures: [UInt16: ListenError] = [:]
+    /// TCP and UDP have ports of their own.
+    private struct Place: Hashable, Comparable {
+        let port: UInt16
+        let isDatagrams: Bool
+
+        static func < (a: Place, b: Place) -> Bool {
+            (a.port, a.isDatagrams ? 1 : 0) < (b.port, b.isDatagrams ? 1 : 0)
+        }
+    }
+    private var doors: [Place: (rule: String, door: LinkDoor)] = [:]
 
     init(at node: TunnelNode) { self.node = node }
 
-    var open: [UInt16] { doors.keys.sorted() }
+    var open: [UInt16] { doors.keys.sorted().map(\.port) }
 
     func update() {
         guard !node.isDraining else { return }
         let wanted = wanted
-        for port in doors.keys.sorted() where wanted[port]?.name != doors[port]?.rule {
-            doors.removeValue(forKey: port)?.door.close()
+        for place in doors.keys.sorted() where wanted[place]?.name != doors[place]?.rule {
+            doors.removeValue(forKey: place)?.door.close()
         }
-        for port in wanted.keys.sorted() where doors[port] == nil {
-            if let rule = wanted[port] { open(port, rule) }
+        for place in wanted.keys.sorted() where doors[place] == nil {
+            if let rule = wanted[place] { open(place, rule) }
         }
     }
 
-    private var wanted: [UInt16: TunnelRule] {
-        var wanted: [UInt16: TunnelRule] = [:]
+    private var wanted: [Place: TunnelRule] {
+        var wanted: [Place: TunnelRule] = [:]
         for (owner, rules) in node.rules {
             for rule in rules.values {
-                guard case .port(let name, let port) = rule.listenAddress, port > 0,
+                guard case .port(let kind, let name, let port) = rule.listenAddress, port > 0,
                     name.isEmpty ? node.sessions[owner] != nil : name == node.id,
                     node.settings.allowPorts.contains(where: { $0.contains(port) })
                 else { continue }
                 // The registry gives each port to one owner; of two rules of one owner the first stays.
-                if let other = wanted[port], other.name < rule.name { continue }
-                wanted[port] = rule
+                let place = Place(port: port, isDatagrams: kind.keepsMessages)
+                if let other = wanted[place], other.name < rule.name { continue }
+                wanted[place] = rule
             }
         }
         return wanted
     }
 
-    private func open(_ port: UInt16, _ rule: TunnelRule) {
-        let (owner, address) = (rule.owner, rule.listenAddress.text)
-        let acceptor = node.settings.listen(node.settings.publicHost.with(port: port))
-        failures[port] = nil
+    private func open(_ place: Place, _ rule: TunnelRule) {
+        let (owner, address, settings) = (rule.owner, rule.listenAddress.text, node.settings)
+        let at = settings.publicHost.with(port: place.port)
+        let acceptor = place.isDatagrams ? settings.listenDatagrams(at) : settings.listen(at)
         let door = LinkDoor(on: node.loop, home: node.home, acceptor) { [weak self] result in
             guard let self, case .failure(let error) = result else { return }
-            Log.shared.warning("a port of a rule cannot be opened", ["port": "\(port)", "error": "\(error)"])
-            failures[port] = error
-            doors[port] = nil
+            Log.shared.warning("a port of a rule cannot be opened", ["port": "\(place.port)", "error": "\(error)"])
+            doors[place] = nil  // Tried again when something changes.
         } accept: { [weak self] link in
             guard let node = self?.node, let rule = node.rules[owner]?[address],
                 rule.limits.admits(link.traits.peer)
             else { return nil }
             return Visitor(of: rule, at: node)
         }
-        doors[port] = (rule.name, door)
+        doors[place] = (rule.name, door)
     }
 
     func closeAll() {
-        for port in doors.keys.sorted() { doors.removeValue(forKey: port)?.door.close() }
+        for place in doors.keys.sorted() { doors.removeValue(forKey: place)?.door.close() }
     }
 
     /// A connection to a port, until it is open.

@@ -19,13 +19,16 @@ final class StreamGreeting: LinkHandler, TimerTarget {
 
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
         do throws(InvokeError) {
-            guard let range = try Self.codec.frame(in: bytes) else { return 0 }
+            guard let range = try Self.codec.frame(in: bytes) else {
+                guard link.traits.keepsMessages else { return 0 }
+                throw .malformed("a flow begins with a whole request")
+            }
             guard case .request(let request) = try Self.codec.message(bytes.extracting(range)) else {
                 throw .malformed("a stream begins with a request")
             }
             self.link = nil
             if let node { node.take(request, link, from: caller) } else { link.close(.shutdown) }
-            return range.upperBound
+            return link.traits.keepsMessages ? bytes.byteCount : range.upperBound
         } catch {
             link.close(.unwanted.with(error.description))
             return bytes.byteCount
@@ -57,7 +60,7 @@ extension TunnelNode {
         case (Path.listenIn, .client(let session)):
             let text = (try? MemberReader(request.body).text("ListenAddr")) ?? ""
             guard let address = TunnelAddress(text), let rule = rules[session.client]?[address.text],
-                rule.listener == session.client
+                rule.listener == session.client, address.keepsMessages == stream.traits.keepsMessages
             else { return stream.close(.unwanted.with("there is no such rule")) }
             transfers.begin(rule, stream)
         case (Path.go, .client(let session)):

@@ -84,7 +84,9 @@ final class Transfers {
 
     /// The target's stream. Who is not the target learns nothing, and takes nothing away.
     func join(_ id: String, _ stream: Link, from client: String) {
-        guard let transfer = all[id], transfer.rule.target == client, transfer.join(stream) else {
+        guard let transfer = all[id], transfer.rule.target == client,
+            stream.traits.keepsMessages == transfer.rule.listenAddress.keepsMessages, transfer.join(stream)
+        else {
             return stream.close(.unwanted.with("no such transfer"))
         }
         waiting -= 1
@@ -124,8 +126,7 @@ final class Transfer: LinkHandler {
     private var relay: Relay?
     private var target: Link?
     /// What the visitor has said before anybody listened.
-    private var early: [UInt8] = []
-    private static let mostEarly = 64 << 10
+    private var early = EarlyBytes()
     private var timer: TimerID?
     private(set) var isWaiting = true
 
@@ -134,16 +135,13 @@ final class Transfer: LinkHandler {
         visitor.handler = self
     }
 
-    var fromVisitor: UInt64 { UInt64(earlyCount) + (relay?.bytesFromA ?? 0) }
+    var fromVisitor: UInt64 { UInt64(early.taken) + (relay?.bytesFromA ?? 0) }
     var toVisitor: UInt64 { relay?.bytesFromB ?? 0 }
-    private var earlyCount = 0
 
     func wait(_ patience: Duration) { timer = visitor.loop.after(patience, self) }
 
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
-        early += bytes.array(0..<bytes.byteCount)
-        earlyCount = early.count
-        if early.count >= Self.mostEarly { link.pauseReading() }
+        early.take(bytes, endOfMessage: endOfMessage, from: link)
         return bytes.byteCount
     }
 
@@ -155,7 +153,7 @@ final class Transfer: LinkHandler {
     /// False when it is no more to be had.
     func join(_ stream: Link) -> Bool {
         guard isWaiting, !visitor.hasEnded else { return false }
-        if !early.isEmpty { stream.write(exchange(&early, with: [])) }
+        early.write(to: stream)
         do throws(RelayError) { relay = try Relay(visitor, stream, owner: self) } catch { return false }
         stopTimer()
         isWaiting = false

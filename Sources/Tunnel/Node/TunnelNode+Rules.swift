@@ -78,13 +78,11 @@ extension TunnelNode {
                 return done(.failure(TunnelRefusal(.forbidden, "no such tunnel, or not its AuthCode")))
             }
             if !isOwn { for name in names { wrongCodes.giveBack(name) } }
-            var isPublic = false
-            if case .tcp = addresses.listen {} else { isPublic = true }
             let rule = TunnelRule(
-                owner: session.client, listener: isPublic ? "" : session.client, target: target,
+                owner: session.client, listener: addresses.listen.isAtClient ? session.client : "", target: target,
                 targetTunnel: request.targetTunnel, listenAddress: addresses.listen,
-                targetAddress: addresses.target, limits: request.limits, codeMark: Secret.mark(code),
-                created: Timestamp.now().text)
+                targetAddress: addresses.target, limits: request.limits, options: request.options,
+                codeMark: Secret.mark(code), created: Timestamp.now().text)
             put(rule, entry, attempt: 1, done)
         }
     }
@@ -96,20 +94,19 @@ extension TunnelNode {
             throw TunnelRefusal(.failed, "targetTunnelId is the number of a tunnel, 8 digits")
         }
         guard let listen = TunnelAddress(request.listenAddress) else {
-            throw TunnelRefusal(.failed, "listenAddr is tcp://host:port, node+tcp://:port or the name of a domain")
+            throw TunnelRefusal(.failed, "listenAddr is no address where a rule could listen; see docs/tunnel.md")
         }
         guard let target = TargetAddress(request.targetAddress) else {
-            throw TunnelRefusal(.failed, "targetAddr is tcp://host:port, http://host or https://host")
+            throw TunnelRefusal(.failed, "targetAddr is nothing that a rule could lead to; see docs/tunnel.md")
         }
-        switch listen {
-        case .domain where target.scheme == .tcp:
-            throw TunnelRefusal(.failed, "a domain needs a target that is http:// or https://")
-        case .tcp where target.scheme != .tcp, .port where target.scheme != .tcp:
-            throw TunnelRefusal(.failed, "a port needs a target that is tcp://")
-        case .port(_, let port) where port > 0 && !settings.allowPorts.contains(where: { $0.contains(port) }),
-            .port(_, let port) where settings.allowPorts.isEmpty && port == 0:
-            throw TunnelRefusal(.forbidden, "port \(port) is not among the ports that rules may have here")
-        case .tcp, .port, .domain: break
+        guard listen.leads(to: target) else {
+            throw TunnelRefusal(.failed, "\(listen.text) cannot lead to \(target); see docs/tunnel.md")
+        }
+        if case .port(_, _, let port) = listen {
+            let mayBe = port == 0 ? !settings.allowPorts.isEmpty : settings.allowPorts.contains { $0.contains(port) }
+            guard mayBe else {
+                throw TunnelRefusal(.forbidden, "port \(port) is not among the ports that rules may have here")
+            }
         }
         guard request.limits.sources.allSatisfy({ AddressRange($0) != nil }) else {
             throw TunnelRefusal(.failed, "allowSources has something that is no address and no range")
@@ -125,12 +122,12 @@ extension TunnelNode {
     private func put(
         _ rule: TunnelRule, _ tunnel: RegistryEntry, attempt: Int, _ done: @escaping TunnelBook.Done<TunnelRule>
     ) {
-        guard case .port(let node, 0) = rule.listenAddress else {
+        guard case .port(let kind, let node, 0) = rule.listenAddress else {
             return book.put(rule, whileUnchanged: tunnel, done)
         }
         var chosen = rule
         let range = settings.allowPorts[Int.random(in: 0..<settings.allowPorts.count, using: &loop.random)]
-        chosen.listenAddress = .port(node: node, UInt16.random(in: range, using: &loop.random))
+        chosen.listenAddress = .port(kind, node: node, UInt16.random(in: range, using: &loop.random))
         let isMine = rules[rule.owner]?[chosen.listenAddress.text] != nil
         let next = { [weak self] (refusal: TunnelRefusal) in
             guard let self, attempt < 32 else { return done(.failure(refusal)) }

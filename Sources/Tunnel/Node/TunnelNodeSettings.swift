@@ -30,6 +30,7 @@ public struct TunnelNodeSettings: Sendable {
     /// Where those are opened.
     public var publicHost = SocketAddress.ipv4(0, port: 0)
     public var listen: @Sendable (SocketAddress) -> any Acceptor = { StreamAcceptor($0) }
+    public var listenDatagrams: @Sendable (SocketAddress) -> any Acceptor = { DatagramAcceptor($0, limits: .tunnel) }
 
     /// Visitors who wait for their targets, and for how long.
     public var waiting = 4096

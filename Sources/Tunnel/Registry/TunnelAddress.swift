@@ -2,61 +2,142 @@ public import OmniwayTransport
 
 /// Where a rule listens.
 public enum TunnelAddress: Sendable, Equatable {
+    /// What visitors speak at a port.
+    public enum Kind: String, Sendable, CaseIterable {
+        case tcp, udp
+        /// The visitor says what it wants to reach.
+        case socks5
+
+        var keepsMessages: Bool { self == .udp }
+    }
+
     /// A port of the listening client: `tcp://127.0.0.1:2222`.
-    case tcp(HostPort)
+    case client(Kind, HostPort)
     /// A port of a node, `node+tcp://:8022`: of the one where the owner is, or of one that is named in front of the
     /// colon. Port 0 asks for any.
-    case port(node: String, UInt16)
+    case port(Kind, node: String, UInt16)
+    /// A socket in the file system of the listening client: `unix:///run/a.sock`.
+    case unix(String)
     /// A name that visitors ask a node for.
     case domain(String)
 
     /// Nil when it is none of them.
     public init?(_ text: String) {
-        if let rest = text.after("node+tcp://") {
-            guard let at = HostPort(rest), at.host.isEmpty || at.host.isTunnelID else { return nil }
-            self = .port(node: at.host, at.port)
-        } else if let rest = text.after("tcp://") {
-            guard let at = HostPort(rest), at.host.utf8.count <= 255 else { return nil }
-            self = .tcp(at)
-        } else {
-            let name = text.lowercased()
-            guard name.isDomain else { return nil }
-            self = .domain(name)
+        if let path = text.after("unix://") {
+            guard path.isSocketPath else { return nil }
+            self = .unix(path)
+            return
         }
+        for kind in Kind.allCases {
+            if let rest = text.after("node+\(kind.rawValue)://") {
+                guard let at = HostPort(rest), at.host.isEmpty || at.host.isTunnelID else { return nil }
+                self = .port(kind, node: at.host, at.port)
+                return
+            }
+            if let rest = text.after("\(kind.rawValue)://") {
+                guard let at = HostPort(rest), at.host.utf8.count <= 255 else { return nil }
+                self = .client(kind, at)
+                return
+            }
+        }
+        let name = text.lowercased()
+        guard name.isDomain else { return nil }
+        self = .domain(name)
     }
 
     /// The only way in which it is written in a key.
     public var text: String {
         switch self {
-        case .tcp(let at): "tcp://\(at)"
-        case .port(let node, let port): "node+tcp://\(node):\(port)"
+        case .client(let kind, let at): "\(kind.rawValue)://\(at)"
+        case .port(let kind, let node, let port): "node+\(kind.rawValue)://\(node):\(port)"
+        case .unix(let path): "unix://\(path)"
         case .domain(let name): name
+        }
+    }
+
+    /// The client of the owner listens, and no node.
+    var isAtClient: Bool {
+        switch self {
+        case .client, .unix: true
+        case .port, .domain: false
+        }
+    }
+
+    /// Visitors send datagrams.
+    var keepsMessages: Bool {
+        switch self {
+        case .client(let kind, _), .port(let kind, _, _): kind.keepsMessages
+        case .unix, .domain: false
+        }
+    }
+
+    /// Whether that is something for its visitors.
+    func leads(to target: TargetAddress) -> Bool {
+        switch (self, target.scheme) {
+        case (.client(.udp, _), .udp), (.port(.udp, _, _), .udp): true
+        case (.client(.socks5, _), .asked), (.port(.socks5, _, _), .asked): true
+        case (.client(.tcp, _), .tcp), (.port(.tcp, _, _), .tcp), (.unix, .tcp): true
+        case (.client(.tcp, _), .unix), (.port(.tcp, _, _), .unix), (.unix, .unix): true
+        case (.domain, .http), (.domain, .https): true
+        case (.client, _), (.port, _), (.unix, _), (.domain, _): false
+        }
+    }
+
+    /// Visitors say what they want to reach.
+    var asks: Bool {
+        switch self {
+        case .client(let kind, _), .port(let kind, _, _): kind == .socks5
+        case .unix, .domain: false
         }
     }
 }
 
-/// What a rule leads to: `tcp://10.0.0.5:22`, or `http://` and `https://` for a domain.
+/// What a rule leads to: `tcp://10.0.0.5:22`, `udp://10.0.0.5:53`, `unix:///run/a.sock`, `file:///srv/www`, and for
+/// a domain `http://` or `https://`. Empty where visitors say it themselves.
 public struct TargetAddress: Sendable, Equatable, CustomStringConvertible {
-    public enum Scheme: String, Sendable { case tcp, http, https }
+    public enum Scheme: String, Sendable { case tcp, udp, http, https, unix, file, asked }
     public let scheme: Scheme
     public let at: HostPort
+    /// Of a socket, or of a folder.
+    public let path: String
 
     public init?(_ text: String) {
+        if text.isEmpty {
+            self.init(.asked, at: HostPort(host: "", port: 0))
+            return
+        }
         guard let colon = text.firstIndex(of: ":"), let scheme = Scheme(rawValue: String(text[..<colon])),
             let rest = String(text[colon...]).after("://")
         else { return nil }
-        let usual: UInt16? = scheme == .http ? 80 : scheme == .https ? 443 : nil
-        if let at = HostPort(rest), !at.host.isEmpty, at.port > 0 {
-            (self.scheme, self.at) = (scheme, at)
-        } else if let usual, rest.isDomain || SocketAddress(host: rest, port: usual) != nil {
-            (self.scheme, at) = (scheme, HostPort(host: rest, port: usual))
-        } else {
-            return nil
+        switch scheme {
+        case .unix, .file:
+            guard scheme == .file ? rest.isFolderPath : rest.isSocketPath else { return nil }
+            self.init(scheme, at: HostPort(host: "", port: 0), path: rest)
+        case .asked: return nil
+        case .tcp, .udp, .http, .https:
+            let usual: UInt16? = scheme == .http ? 80 : scheme == .https ? 443 : nil
+            if let at = HostPort(rest), !at.host.isEmpty, at.port > 0 {
+                self.init(scheme, at: at)
+            } else if let usual, rest.isDomain || SocketAddress(host: rest, port: usual) != nil {
+                self.init(scheme, at: HostPort(host: rest, port: usual))
+            } else {
+                return nil
+            }
+            guard at.host.utf8.count <= 255 else { return nil }
         }
-        guard at.host.utf8.count <= 255 else { return nil }
     }
 
-    public var description: String { "\(scheme.rawValue)://\(at)" }
+    init(_ scheme: Scheme, at: HostPort, path: String = "") { (self.scheme, self.at, self.path) = (scheme, at, path) }
+
+    public var description: String {
+        switch scheme {
+        case .asked: ""
+        case .unix, .file: "\(scheme.rawValue)://\(path)"
+        case .tcp, .udp, .http, .https: "\(scheme.rawValue)://\(at)"
+        }
+    }
+
+    var keepsMessages: Bool { scheme == .udp }
 }
 
 extension String {
@@ -71,6 +152,15 @@ extension String {
                 return isDash ? byte == 0x2d : isDigit
             }
     }
+
+    /// From the root, and nothing that could be somewhere else than it looks.
+    var isFolderPath: Bool {
+        hasPrefix("/") && utf8.count <= 1024 && utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f }
+            && !split(separator: "/").contains { $0 == ".." || $0 == "." }
+    }
+
+    /// As long as the system takes.
+    var isSocketPath: Bool { isFolderPath && utf8.count < 108 && !hasSuffix("/") }
 
     var isTunnelNumber: Bool { utf8.count == 8 && utf8.allSatisfy { (0x30...0x39).contains($0) } }
 

@@ -3,13 +3,15 @@ import OmniwayWire
 /// Values as the original writes them, with our members after its own.
 extension TunnelRule {
     var json: JSON {
-        [
+        var json: JSON = [
             "ListenClientId": .string(listener), "TargetClientId": .string(target),
             "TargetTunnelId": .string(targetTunnel), "ListenAddr": .string(listenAddress.text),
             "TargetAddr": .string(targetAddress.description), "CreateTime": .string(created),
             "Owner": .string(owner), "AuthCodeMark": .string(codeMark), "MaxConnections": JSON(limits.connections),
             "AllowSources": .array(limits.sources.map { .string($0) }),
         ]
+        json.add(options.members)
+        return json
     }
 
     /// What the clients of the rule are told of it.
@@ -31,17 +33,20 @@ extension TunnelRule {
         owner = try reader.text("Owner")
         codeMark = try reader.text("AuthCodeMark")
         limits = try reader.limits()
+        options = try TunnelRuleOptions(reader)
     }
 }
 
 extension TunnelRuleRequest {
     var json: JSON {
-        [
+        var json: JSON = [
             "targetTunnelId": .string(targetTunnel), "targetAuthCode": .string(targetAuthCode),
             "listenAddr": .string(listenAddress), "targetAddr": .string(targetAddress),
             "maxConnections": JSON(limits.connections),
             "allowSources": .array(limits.sources.map { .string($0) }),
         ]
+        json.add(options.members.map { ($0.name.prefix(1).lowercased() + $0.name.dropFirst(), $0.value) })
+        return json
     }
 
     init(_ json: JSON) throws(TunnelRefusal) {
@@ -50,6 +55,7 @@ extension TunnelRuleRequest {
             listen: try reader.text("listenAddr"), target: try reader.text("targetAddr"),
             of: try reader.text("targetTunnelId"), authCode: try reader.text("targetAuthCode"))
         limits = try reader.limits()
+        options = try TunnelRuleOptions(reader)
     }
 }
 
@@ -103,5 +109,11 @@ struct MemberReader {
 }
 
 extension JSON {
+    mutating func add(_ new: [(name: String, value: JSON)]) {
+        guard case .object(var members) = self else { return }
+        for (name, value) in new { members[name] = value }
+        self = .object(members)
+    }
+
     var text: String { String(decoding: Writer().bytes(of: self), as: UTF8.self) }
 }

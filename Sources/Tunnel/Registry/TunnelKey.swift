@@ -28,8 +28,9 @@ enum TunnelKey {
     static func claim(_ address: TunnelAddress) -> RegistryBytes? {
         switch address {
         case .domain(let name): "/zhangyu/domain/list/\(name)"
-        case .port(_, let port): "/zhangyu/port/list/\(port)"
-        case .tcp: nil
+        case .port(.udp, _, let port): "/zhangyu/port/list/udp/\(port)"
+        case .port(.tcp, _, let port), .port(.socks5, _, let port): "/zhangyu/port/list/\(port)"
+        case .client, .unix: nil
         }
     }
     /// The domains of one owner.

@@ -13,6 +13,7 @@ public struct TunnelRule: Sendable, Equatable {
     public var listenAddress: TunnelAddress
     public var targetAddress: TargetAddress
     public var limits: TunnelRuleLimits
+    public var options: TunnelRuleOptions
     /// Says with which AuthCode it was made, without saying which that was.
     var codeMark: String
     var created: String
@@ -44,6 +45,7 @@ public struct TunnelRuleRequest: Sendable, Equatable {
     public var targetAuthCode: String
     public var targetAddress: String
     public var limits = TunnelRuleLimits()
+    public var options = TunnelRuleOptions()
 
     public init(listen: String, target: String, of tunnel: String, authCode: String = "") {
         (listenAddress, targetAddress, targetTunnel, targetAuthCode) = (listen, target, tunnel, authCode)

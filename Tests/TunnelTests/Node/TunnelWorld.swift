@@ -12,11 +12,21 @@ final class FakeNetwork: Sendable {
     private let pipes = Lock<[String: InProcess]>([:])
     let visitor = SocketAddress("10.1.2.3:4000") ?? .none
 
-    func pipe(_ address: String) -> InProcess {
+    func pipe(_ address: String) -> InProcess { pipe(address, LinkTraits(peer: visitor)) }
+
+    /// Where datagrams go; ports of UDP are others than those of TCP.
+    func datagrams(_ address: String) -> InProcess {
+        pipe(
+            "udp " + address,
+            LinkTraits(keepsMessages: true, isReliable: false, halfCloses: false, pausing: .buffers, peer: visitor))
+    }
+
+    private func pipe(_ name: String, _ traits: LinkTraits) -> InProcess {
         pipes.withLock { pipes in
-            if let pipe = pipes[address] { return pipe }
-            let pipe = InProcess(traits: LinkTraits(peer: visitor))
-            pipes[address] = pipe
+            if let pipe = pipes[name] { return pipe }
+            let pipe = InProcess(
+                traits: traits, queue: traits.keepsMessages ? DatagramLimits.tunnel.queue : QueueLimits())
+            pipes[name] = pipe
             return pipe
         }
     }
@@ -94,6 +104,7 @@ final class TunnelWorld {
         let network = network
         settings.dialNode = { network.pipe($0.description) }
         settings.listen = { network.pipe("public-\(index):\($0.port)") }
+        settings.listenDatagrams = { network.datagrams("public-\(index):\($0.port)") }
         prepare(&settings)
         return await TunnelNode.start(on: world.loops[index], registry: registries[index], settings: settings)
     }
@@ -106,7 +117,10 @@ final class TunnelWorld {
         var settings = TunnelClientSettings()
         let network = network
         settings.dial = { network.pipe($0.description) }
+        settings.dialUnix = { network.pipe("unix:\($0)") }
         settings.listen = { network.pipe($0.description) }
+        settings.dialDatagrams = { network.datagrams($0.description) }
+        settings.listenDatagrams = { network.datagrams($0.description) }
         prepare(&settings)
         let told = Told()
         let client = await TunnelClient.start(
@@ -117,9 +131,9 @@ final class TunnelWorld {
     }
 
     /// An echo at an address.
-    func target(_ address: String) async throws -> LoopBound<EchoIntake> {
+    func target(_ address: String, datagrams: Bool = false) async throws -> LoopBound<EchoIntake> {
         let intake = await world.loops[3].own { _ in EchoIntake() }
-        let pipe = network.pipe(address)
+        let pipe = datagrams ? network.datagrams(address) : network.pipe(address)
         _ = try await world.run { try await pipe.open(into: [intake]) }
         return intake
     }
@@ -151,12 +165,16 @@ final class TunnelWorld {
 
     /// Somebody who comes to an address and says something.
     func visitor(to address: String, _ text: String = "", finishes: Bool = false) async -> LoopBound<Recorder> {
+        await visitor(to: address, bytes: Array(text.utf8), finishes: finishes)
+    }
+
+    func visitor(to address: String, bytes: [UInt8], finishes: Bool = false) async -> LoopBound<Recorder> {
         let pipe = network.pipe(address)
         let recorder = await world.loops[3].own { loop in
             let recorder = Recorder()
             // It keeps its end open when the other has said all.
             let link = pipe.dial(on: loop, deadline: .seconds(5), handler: recorder)
-            if !text.isEmpty { link?.write(Array(text.utf8)) }
+            if !bytes.isEmpty { link?.write(bytes) }
             if finishes { link?.finish() }
             return recorder
         }
@@ -177,6 +195,8 @@ final class TunnelWorld {
 
 extension LoopBound where Value == Recorder {
     var text: String { get async { await run { _, recorder in recorder.text } } }
+    var bytes: [UInt8] { get async { await run { _, recorder in recorder.bytes } } }
+    func write(_ bytes: [UInt8]) async { await run { _, recorder in recorder.link?.write(bytes) } }
     var events: [Recorder.Event] { get async { await run { _, recorder in recorder.events } } }
     var closeReason: CloseReason? { get async { await run { _, recorder in recorder.closeReason } } }
     func write(_ text: String) async { await run { _, recorder in recorder.link?.write(Array(text.utf8)) } }
@@ -243,10 +263,21 @@ final class Attacker: CarrierOwner {
         let recorder = Recorder()
         recorders.append(recorder)
         guard let link = client?.peer.dial(handler: recorder) else { return }
+        link.write(Self.greeting(path, headers, body) + Array(text.utf8))
+    }
+
+    /// The same for datagrams, the first of which is the frame.
+    func flow(_ path: String, headers: InvokeHeaders) {
+        let recorder = Recorder()
+        recorders.append(recorder)
+        client?.peer.dialDatagrams(handler: recorder)?.write(Self.greeting(path, headers))
+    }
+
+    private static func greeting(_ path: String, _ headers: InvokeHeaders, _ body: String = "") -> [UInt8] {
         var bytes: [UInt8] = []
         let request = InvokeRequest(id: "1", path: path, headers: headers, body: body)
         try? InvokeCodec().write(.request(request), to: &bytes)
-        link.write(bytes + Array(text.utf8))
+        return bytes
     }
 }
 
