@@ -34,6 +34,8 @@ public final class HTTPExchange {
     public var loop: Loop { connection.link.loop }
     /// The client, or the proxy before it.
     public var peer: SocketAddress { connection.link.traits.peer }
+    /// It came over TLS.
+    public var isSecure: Bool { connection.link.tls != nil }
     /// The body as text; what is not UTF-8 becomes a replacement character.
     public var bodyText: String { String(decoding: body, as: UTF8.self) }
 
@@ -84,6 +86,9 @@ public final class HTTPExchange {
 
     /// The answer is whole.
     public func finish() { if isUnderWay { connection.finish() } }
+
+    /// The answer has begun and cannot be ended: the connection breaks off, so that nobody takes it for whole.
+    public func breakOff(_ why: String) { if isUnderWay { connection.leave(.answerCut.with(why)) } }
 
     /// Enough is queued: stop writing until the handler hears `writable`.
     public var isFull: Bool { isUnderWay && connection.link.isFull }

@@ -54,6 +54,7 @@ public struct HTTPRoutes {
     private var literals: [String: Int] = [:]
 
     private var tunnel: Route?
+    private var claim: (claims: (HTTPRequestHead) -> Bool, route: Route)?
 
     public init() {}
 
@@ -91,6 +92,15 @@ public struct HTTPRoutes {
     public mutating func connect(_ handler: @escaping Handler) {
         precondition(tunnel == nil, "CONNECT has a handler already")
         tunnel = Route(work: .plain(handler), body: nil, names: [])
+    }
+
+    /// Answers whatever `claims` says yes to, before any pattern is looked at: requests for another host, for example.
+    /// CONNECT is not among them.
+    public mutating func claim(
+        _ claims: @escaping (HTTPRequestHead) -> Bool, body: Body? = nil, _ handler: @escaping Handler
+    ) {
+        precondition(claim == nil, "there is a claim already")
+        claim = (claims, Route(work: .plain(handler), body: body, names: []))
     }
 
     /// Answers GET with the same bytes each time. They are not copied.
@@ -132,6 +142,7 @@ public struct HTTPRoutes {
 
     func match(_ head: HTTPRequestHead) -> Match {
         if head.method == .connect { return tunnel.map { .found($0, values: []) } ?? .notFound }
+        if let claim, claim.claims(head) { return .found(claim.route, values: []) }
         if let route = literalRoute(head.method, head.target) { return .found(route, values: []) }
         let path = head.path
         guard path.utf8.first == UInt8(ascii: "/") else { return .notFound }

@@ -35,6 +35,27 @@ public final class InProcess: Acceptor, Dialer {
         Self.pipe(on: loop, to: intakes.next(), traits, queue, deadline: deadline, handler: handler)
     }
 
+    /// A pipe with both ends on this loop: the near one, whose far end `accept` is given in the next turn. Nil when the
+    /// loop has no room.
+    public static func within(
+        _ loop: Loop, handler: any LinkHandler, accept: @escaping (Link) -> (any LinkHandler)?
+    ) -> Link? {
+        let number = loop.pipes.addIntake(OneLink(accept))
+        let door = Intakes.Door(mailbox: loop.pipes.mailbox) { loop, traits in
+            defer { loop.pipes.removeIntake(number) }
+            return loop.pipes.intake(number).flatMap { farEnd(on: loop, traits, QueueLimits(), $0.accept) }
+        }
+        let link = pipe(on: loop, to: door, .stream, QueueLimits(), deadline: .zero, handler: handler)
+        if link == nil { loop.pipes.removeIntake(number) }
+        return link
+    }
+
+    private final class OneLink: LinkIntake {
+        private let take: (Link) -> (any LinkHandler)?
+        init(_ take: @escaping (Link) -> (any LinkHandler)?) { self.take = take }
+        func accept(_ link: Link) -> (any LinkHandler)? { take(link) }
+    }
+
     /// The near end of a pipe to whoever is behind the door.
     static func pipe(
         on loop: Loop, to door: Intakes.Door?, _ traits: LinkTraits, _ queue: QueueLimits, deadline: Duration,
