@@ -125,10 +125,7 @@ extension TunnelAPI {
         let isOut = rule.owner == client
         shown["Direction"] = .string(isOut ? rule.target == client ? "both" : "out" : "in")
         shown["TargetOnline"] = .bool(node.online?[TunnelKey.online(rule.target)] != nil)
-        if isOut, case .port(_, let port) = rule.listenAddress {
-            let words = node.ports.failures[port]?.description ?? "the port is closed; is the client with another node?"
-            shown["Port"] = .string(node.ports.open.contains(port) ? "open" : words)
-        }
+        if isOut, let state = node.ports.state(of: rule.listenAddress) { shown["Port"] = .string(state) }
         if isOut {
             let traffic = node.traffic(of: rule.name)
             shown["Connections"] = JSON(traffic.connections)

@@ -23,6 +23,7 @@ public final class TunnelDoor: LinkIntake {
     private init(of node: TunnelNode, _ settings: TunnelAPISettings) {
         self.node = node
         var routes = TunnelAPI(of: node, settings).routes
+        node.names.claim(in: &routes, all: false)
         let socket = WebSocket(path: TunnelNodeAddress.path, maxMessageSize: Self.largestMessage)
         let joined = Joined(node)
         routes.get(TunnelNodeAddress.path) { exchange in exchange.upgrade(to: socket, for: joined) }

@@ -46,12 +46,14 @@ final class TargetTrip: LinkHandler {
 
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int { 0 }
 
-    func closed(_ link: Link, _ reason: CloseReason) { if !isOver { fail(reason.description) } }
+    func closed(_ link: Link, _ reason: CloseReason) {
+        if !isOver { fail(reason.description, reason == .connectTimeout ? .unreachable : .targetFailed) }
+    }
 
-    private func fail(_ words: String) {
+    private func fail(_ words: String, _ code: InvokeCode = .targetFailed) {
         isOver = true
         client.note(.targetFailed(target, words))
-        Self.refuse(headers, .unreachable, words, client)
+        Self.refuse(headers, code, words, client)
     }
 
     private static func refuse(

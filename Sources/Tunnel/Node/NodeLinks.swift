@@ -199,7 +199,8 @@ extension TunnelNode {
             let headers = try reader.headers("Header")
             switch path {
             case Path.fail:
-                transfers.fail(headers["TransferId"] ?? "", from: client, headers["Message"] ?? "")
+                let code = InvokeCode(ofFailure: headers["Code"] ?? "")
+                transfers.fail(headers["TransferId"] ?? "", from: client, code, headers["Message"] ?? "")
             case Path.targetOut:
                 guard let target = sessions[client]?.peer.invoker else {
                     return answer.fail(.offline, "the client is not here")

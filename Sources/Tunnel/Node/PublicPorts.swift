@@ -14,10 +14,20 @@ final class PublicPorts {
         }
     }
     private var doors: [Place: (rule: String, door: LinkDoor)] = [:]
+    /// Could not be opened; tried again when something changes.
+    private var failures: [Place: ListenError] = [:]
 
     init(at node: TunnelNode) { self.node = node }
 
     var open: [UInt16] { doors.keys.sorted().map(\.port) }
+
+    /// How the port of a rule is here, in words; nil for a rule without one.
+    func state(of address: TunnelAddress) -> String? {
+        guard case .port(let kind, _, let port) = address else { return nil }
+        let place = Place(port: port, isDatagrams: kind.keepsMessages)
+        if doors[place] != nil { return "open" }
+        return failures[place]?.description ?? "the port is closed; is the client with another node?"
+    }
 
     func update() {
         guard !node.isDraining else { return }
@@ -51,34 +61,23 @@ final class PublicPorts {
         let (owner, address, settings) = (rule.owner, rule.listenAddress.text, node.settings)
         let at = settings.publicHost.with(port: place.port)
         let acceptor = place.isDatagrams ? settings.listenDatagrams(at) : settings.listen(at)
+        failures[place] = nil
         let door = LinkDoor(on: node.loop, home: node.home, acceptor) { [weak self] result in
             guard let self, case .failure(let error) = result else { return }
             Log.shared.warning("a port of a rule cannot be opened", ["port": "\(place.port)", "error": "\(error)"])
-            doors[place] = nil  // Tried again when something changes.
+            failures[place] = error
+            doors[place] = nil
         } accept: { [weak self] link in
             guard let node = self?.node, let rule = node.rules[owner]?[address],
                 rule.limits.admits(link.traits.peer)
             else { return nil }
-            return Visitor(of: rule, at: node)
+            return RuleVisitor(of: rule, at: node)
         }
         doors[place] = (rule.name, door)
     }
 
     func closeAll() {
         for place in doors.keys.sorted() { doors.removeValue(forKey: place)?.door.close() }
-    }
-
-    /// A connection to a port, until it is open.
-    private final class Visitor: LinkHandler {
-        private let rule: TunnelRule
-        private weak var node: TunnelNode?
-        init(of rule: TunnelRule, at node: TunnelNode) { (self.rule, self.node) = (rule, node) }
-
-        func opened(_ link: Link) {
-            guard let node else { return link.close(.shutdown) }
-            node.transfers.begin(rule, link)
-        }
-        func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int { 0 }
     }
 }
 

@@ -43,15 +43,17 @@ final class Transfers {
     // MARK: Beginning
 
     /// A visitor has come: asks for its target, and lets it wait meanwhile.
-    func begin(_ rule: TunnelRule, _ visitor: Link) {
+    func begin(_ rule: TunnelRule, _ visitor: Link, heard: ((InvokeCode?) -> Void)? = nil) {
         begun.add(1)
         guard open[rule.name, default: 0] < rule.limits.connections, waiting < node.settings.waiting else {
             failed.add(1)
+            heard?(.tooMany)
             return visitor.close(.tooManyLinks.with("the rule has as many connections as it may"))
         }
         // Nobody may guess it, since who says it meets the visitor.
         let id = Secret.text(24, of: Secret.letters)
         let transfer = Transfer(id, rule, visitor, of: self)
+        transfer.heard = heard
         all[id] = transfer
         open[rule.name, default: 0] += 1
         waiting += 1
@@ -93,8 +95,8 @@ final class Transfers {
     }
 
     /// The target says that it cannot.
-    func fail(_ id: String, from client: String, _ words: String) {
-        if let transfer = all[id], transfer.rule.target == client { transfer.fail(.unreachable, words) }
+    func fail(_ id: String, from client: String, _ code: InvokeCode, _ words: String) {
+        if let transfer = all[id], transfer.rule.target == client { transfer.fail(code, words) }
     }
 
     /// The rule is gone, and with it what it let in.
@@ -123,6 +125,8 @@ final class Transfer: LinkHandler {
     let rule: TunnelRule
     private weak var transfers: Transfers?
     private let visitor: Link
+    /// Told once how it went.
+    var heard: ((InvokeCode?) -> Void)?
     private var relay: Relay?
     private var target: Link?
     /// What the visitor has said before anybody listened.
@@ -158,6 +162,7 @@ final class Transfer: LinkHandler {
         stopTimer()
         isWaiting = false
         target = stream
+        tell(nil)
         visitor.resumeReading()
         return true
     }
@@ -165,9 +170,12 @@ final class Transfer: LinkHandler {
     /// The visitor hears that it did not work, and not that there was nothing.
     func fail(_ code: InvokeCode, _ words: String) {
         guard isWaiting else { return }
+        tell(code)
         visitor.close(.connectFailed.with("\(words) (code \(code))"))
         leave()
     }
+
+    private func tell(_ code: InvokeCode?) { exchange(&heard, with: nil)?(code) }
 
     func end() {
         visitor.close(.reset.with("its rule is gone"))
@@ -190,7 +198,7 @@ extension Transfer: RelayOwner {
 extension Transfer: TimerTarget {
     func timerFired(_ token: UInt64, on loop: Loop) {
         timer = nil
-        fail(.unreachable, "the target did not answer in time")
+        fail(.unreachable, "the target's client did not come in time")
     }
 }
 
@@ -229,12 +237,23 @@ extension Transfers {
     /// A target cannot: the visitor is here, or at the node that asked.
     func failed(_ id: String, _ request: InvokeRequest, _ client: String, _ words: String) {
         let rendezvous = request.headers["RelayNodeId"] ?? ""
-        guard !rendezvous.isEmpty, rendezvous != node.id else { return fail(id, from: client, words) }
-        let headers: InvokeHeaders = ["TransferId": id, "Message": words]
+        let code = request.headers["Code"] ?? ""
+        guard !rendezvous.isEmpty, rendezvous != node.id else {
+            return fail(id, from: client, InvokeCode(ofFailure: code), words)
+        }
+        let headers: InvokeHeaders = ["TransferId": id, "Code": code, "Message": words]
         node.links.send(TunnelNode.Path.fail, headers, "", to: client, at: rendezvous) { result in
             if case .failure(let failure) = result {
                 Log.shared.info("a failure was not passed on", ["node": rendezvous, "error": "\(failure)"])
             }
         }
+    }
+}
+
+extension InvokeCode {
+    /// What a peer gave as a reason; it is none that means success.
+    init(ofFailure text: String) {
+        let code = InvokeCode(Int(text) ?? 0)
+        self = [.failed, .forbidden, .offline, .targetFailed].contains(code) ? code : .unreachable
     }
 }

@@ -158,6 +158,7 @@ extension TunnelNode {
             push(Path.listenDelete, body.text, to: invoker)
         }
         ports.update()
+        names.changed(from: old, to: new)
     }
 
     private func push(_ path: String, _ body: String, to invoker: Invoker) {

@@ -30,6 +30,7 @@ public final class TunnelNode: LinkIntake {
     private(set) lazy var transfers = Transfers(at: self)
     private(set) lazy var ports = PublicPorts(at: self)
     private(set) lazy var links = NodeLinks(at: self)
+    private(set) lazy var names = WebNames(at: self)
 
     private(set) var lease: RegistryLease?
     private(set) var isDraining = false
@@ -186,6 +187,7 @@ public final class TunnelNode: LinkIntake {
         links.closeAll()
         server.close(reason)
         for mirror in [online, nodes, ruleCopy] { mirror?.end() }
+        names.close()
     }
 }
 

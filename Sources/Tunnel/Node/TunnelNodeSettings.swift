@@ -44,6 +44,11 @@ public struct TunnelNodeSettings: Sendable {
     /// This node's certificate, for the others to know it by.
     public var certificate: TLSFingerprint?
 
+    /// Who may say for whom a request to a domain comes, in X-Forwarded-For.
+    public var trustedProxies: [AddressRange] = []
+    /// How long a target may be silent within an answer to a request.
+    public var webPatience = Duration.seconds(300)
+
     public init() {}
 
     /// Whether a text can be a node's id: a UUID in lower case.

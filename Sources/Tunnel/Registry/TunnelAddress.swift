@@ -78,7 +78,7 @@ public enum TunnelAddress: Sendable, Equatable {
         case (.client(.socks5, _), .asked), (.port(.socks5, _, _), .asked): true
         case (.client(.tcp, _), .tcp), (.port(.tcp, _, _), .tcp), (.unix, .tcp): true
         case (.client(.tcp, _), .unix), (.port(.tcp, _, _), .unix), (.unix, .unix): true
-        case (.domain, .http), (.domain, .https): true
+        case (.domain, .http), (.domain, .https), (.domain, .unix): true
         case (.client, _), (.port, _), (.unix, _), (.domain, _): false
         }
     }
@@ -161,6 +161,12 @@ extension String {
 
     /// As long as the system takes.
     var isSocketPath: Bool { isFolderPath && utf8.count < 108 && !hasSuffix("/") }
+
+    /// A name or address, with a port or without one.
+    var isHostField: Bool {
+        if lowercased().isDomain || HostPort(self).map({ $0.host.lowercased().isDomain }) ?? false { return true }
+        return SocketAddress(self) != nil || SocketAddress(host: self, port: 0) != nil
+    }
 
     var isTunnelNumber: Bool { utf8.count == 8 && utf8.allSatisfy { (0x30...0x39).contains($0) } }
 

@@ -89,6 +89,12 @@ struct MemberReader {
         return number
     }
 
+    func flag(_ name: String) throws(TunnelRefusal) -> Bool {
+        guard let value = members[anyCase: name]?.ifNotNull else { return false }
+        guard case .bool(let flag) = value else { throw bad(name) }
+        return flag
+    }
+
     func limits() throws(TunnelRefusal) -> TunnelRuleLimits {
         var limits = TunnelRuleLimits()
         limits.connections = try number("maxConnections", in: 1...1 << 20, or: limits.connections)

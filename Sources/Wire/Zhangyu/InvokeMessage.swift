@@ -74,6 +74,8 @@ public struct InvokeCode: Equatable, Hashable, Sendable, CustomStringConvertible
     public static let superseded = InvokeCode(409)
     public static let tooLarge = InvokeCode(413)
     public static let tooMany = InvokeCode(429)
+    /// The target could not be dialled.
+    public static let targetFailed = InvokeCode(502)
     public static let offline = InvokeCode(503)
     /// The target did not answer its dial in time.
     public static let unreachable = InvokeCode(504)
