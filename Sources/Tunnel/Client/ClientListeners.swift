@@ -66,8 +66,9 @@ final class ClientListeners {
                 return link.close(.connectFailed)
             }
             let body: JSON = ["ListenAddr": .string(address)]
+            let headers: InvokeHeaders = ["VisitorAddr": link.traits.peer.description]
             let first = StreamGreeting.bytes(
-                TunnelNode.Path.listenIn, headers: InvokeHeaders(), body: body.text, on: client.loop)
+                TunnelNode.Path.listenIn, headers: headers, body: body.text, on: client.loop)
             stream.write(first)
             do throws(RelayError) { try Relay(link, stream) } catch {
                 stream.close(.reset)

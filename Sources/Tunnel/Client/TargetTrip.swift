@@ -21,9 +21,14 @@ final class TargetTrip: LinkHandler {
             client.note(.targetFailed(target, "it is not among the targets that are allowed"))
             return refuse(headers, .forbidden, "the client does not allow this target", client)
         }
+        if target.scheme == .file { return FileTrip.begin(rule, headers, for: client) }
         if target.scheme == .asked { return SocksTrip.begin(rule, headers, for: client) }
         let trip = TargetTrip(headers, target, client)
-        let dialer = target.keepsMessages ? client.settings.dialDatagrams(target.at) : client.settings.dial(target)
+        var dialer = target.keepsMessages ? client.settings.dialDatagrams(target.at) : client.settings.dial(target)
+        if let version = rule.options.proxyHeader {
+            let visitor = SocketAddress(request.headers["VisitorAddr"] ?? "") ?? .none
+            dialer = AnyDialer(ProxyAnnouncement(visitor, version).over(AnyDialer(dialer)))
+        }
         if dialer.dial(on: client.loop, deadline: client.settings.dialPatience, handler: trip) == nil {
             trip.fail("the loop has no room for another link")
         }

@@ -1,3 +1,4 @@
+public import OmniwayTransport
 import OmniwayWire
 
 /// How a rule treats its visitors, and how it reaches its target.
@@ -10,7 +11,36 @@ public struct TunnelRuleOptions: Sendable, Equatable {
     public var host = ""
     /// Of a target that is `https://`: its certificate is not looked at.
     public var trustsAnyCertificate = false
+    /// The target hears by a PROXY header who comes: only over streams, and not where several visitors share one.
+    public var proxyHeader: ProxyAnnouncement.Version?
     public init() {}
+}
+
+extension TunnelRuleOptions {
+    /// Whether that is something for such a rule; nil, or what it is not for.
+    func objection(_ listen: TunnelAddress, to target: TargetAddress) -> String? {
+        let isName = if case .domain = listen { true } else { false }
+        if login != nil, !isName || passesTLS, !listen.asks { return "a login is for SOCKS5, and for names over HTTP" }
+        if passesTLS, !isName || target.scheme == .file { return "only a name can be found in TLS that passes" }
+        if !host.isEmpty || trustsAnyCertificate, !isName || passesTLS { return "only requests for a name have a host" }
+        if proxyHeader != nil, listen.keepsMessages || listen.asks || isName && !passesTLS || target.scheme == .file {
+            return "a PROXY header is for streams of one visitor each"
+        }
+        return nil
+    }
+}
+
+extension ProxyAnnouncement {
+    /// For a target that does not ask where the visitor went to.
+    init(_ visitor: SocketAddress, _ version: Version) {
+        let anywhere: SocketAddress =
+            switch visitor {
+            case .ipv4: .ipv4(0, port: 0)
+            case .ipv6: .ipv6(high: 0, low: 0, port: 0)
+            case .unix, .none: .none
+            }
+        self.init(source: visitor, destination: anywhere, version: version)
+    }
 }
 
 /// A name and a password, of which only a salted mark is kept.
@@ -35,6 +65,7 @@ extension TunnelRuleOptions {
         if passesTLS { members.append(("Tls", .string("passthrough"))) }
         if !host.isEmpty { members.append(("HostRewrite", .string(host))) }
         if trustsAnyCertificate { members.append(("InsecureSkipVerify", .bool(true))) }
+        if let proxyHeader { members.append(("ProxyProtocol", .string(proxyHeader == .v1 ? "v1" : "v2"))) }
         return members
     }
 
@@ -49,6 +80,12 @@ extension TunnelRuleOptions {
         }
         host = try reader.text("HostRewrite")
         guard host.isEmpty || host == "*" || host.isHostField else { throw reader.bad("HostRewrite") }
+        switch try reader.text("ProxyProtocol") {
+        case "": break
+        case "v1": proxyHeader = .v1
+        case "v2": proxyHeader = .v2
+        default: throw reader.bad("ProxyProtocol")
+        }
         trustsAnyCertificate = try reader.flag("InsecureSkipVerify")
     }
 }

@@ -62,6 +62,7 @@ extension TunnelNode {
             guard let address = TunnelAddress(text), let rule = rules[session.client]?[address.text],
                 rule.listener == session.client, address.keepsMessages == stream.traits.keepsMessages
             else { return stream.close(.unwanted.with("there is no such rule")) }
+            stream.setPeer(SocketAddress(request.headers["VisitorAddr"] ?? "") ?? .none)
             transfers.begin(rule, stream)
         case (Path.go, .client(let session)):
             let rendezvous = request.headers["RelayNodeId"] ?? ""

@@ -21,6 +21,7 @@ final class Transfers {
     private var all: [String: Transfer] = [:]
     private var open: [String: Int] = [:]
     private var ended: [String: TunnelTraffic] = [:]
+    private var paces: [String: RulePace] = [:]
     private var waiting = 0
     private let begun: Counter
     private let failed: Counter
@@ -50,6 +51,11 @@ final class Transfers {
             heard?(.tooMany)
             return visitor.close(.tooManyLinks.with("the rule has as many connections as it may"))
         }
+        guard node.ledger.admits(rule) else {
+            failed.add(1)
+            heard?(.tooMany)
+            return visitor.close(.tooManyLinks.with("the rule has moved as much as it may in this month"))
+        }
         // Nobody may guess it, since who says it meets the visitor.
         let id = Secret.text(24, of: Secret.letters)
         let transfer = Transfer(id, rule, visitor, of: self)
@@ -63,9 +69,10 @@ final class Transfers {
 
     private func ask(for transfer: Transfer) {
         let rule = transfer.rule
-        let headers: InvokeHeaders = [
+        var headers: InvokeHeaders = [
             "TransferId": transfer.id, "RelayNodeId": node.id, "ListenClientId": rule.listener,
         ]
+        if rule.options.proxyHeader != nil { headers["VisitorAddr"] = transfer.visitor.traits.peer.description }
         if let invoker = node.sessions[rule.target]?.peer.invoker {
             do throws(InvokeFailure) {
                 try invoker.send(TunnelNode.Path.targetOut, headers: headers, body: rule.shown.text)
@@ -92,6 +99,12 @@ final class Transfers {
             return stream.close(.unwanted.with("no such transfer"))
         }
         waiting -= 1
+        guard let rate = transfer.rule.limits.bandwidth else { return }
+        let pace = paces[transfer.rule.name] ?? RulePace(rate, on: node.loop)
+        paces = paces.filter { !$0.value.isUnused }
+        paces[transfer.rule.name] = pace
+        pace.rate = rate
+        pace.add(transfer)
     }
 
     /// The target says that it cannot.
@@ -105,9 +118,19 @@ final class Transfers {
         ended[rule] = nil
     }
 
+    /// The rule stays, and those who are there go.
+    func breakOff(_ rule: String) {
+        for id in all.keys.sorted() where all[id]?.rule.name == rule { all[id]?.end("its rule has moved enough") }
+    }
+
+    /// What was moved since the last time is the ledger's.
+    func noteTraffic() { for transfer in all.values { node.ledger.note(transfer.takeNews(), of: transfer.rule) } }
+
     func over(_ transfer: Transfer) {
         guard all.removeValue(forKey: transfer.id) != nil else { return }
         let name = transfer.rule.name
+        node.ledger.note(transfer.takeNews(), of: transfer.rule)
+        paces[name]?.remove(transfer)
         open[name, default: 1] -= 1
         if open[name] == 0 { open[name] = nil }
         if transfer.isWaiting {
@@ -124,7 +147,7 @@ final class Transfer: LinkHandler {
     let id: String
     let rule: TunnelRule
     private weak var transfers: Transfers?
-    private let visitor: Link
+    let visitor: Link
     /// Told once how it went.
     var heard: ((InvokeCode?) -> Void)?
     private var relay: Relay?
@@ -177,9 +200,30 @@ final class Transfer: LinkHandler {
 
     private func tell(_ code: InvokeCode?) { exchange(&heard, with: nil)?(code) }
 
-    func end() {
-        visitor.close(.reset.with("its rule is gone"))
-        target?.close(.reset.with("its rule is gone"))
+    func end(_ why: String = "its rule is gone") {
+        visitor.close(.reset.with(why))
+        target?.close(.reset.with(why))
+    }
+
+    var moved: UInt64 { fromVisitor &+ toVisitor }
+
+    /// What nobody has taken yet.
+    func takeNews() -> TunnelTraffic {
+        let now = TunnelTraffic(connections: 1, fromVisitors: fromVisitor, toVisitors: toVisitor)
+        var news = now
+        news.subtract(exchange(&told, with: now))
+        return news
+    }
+    private var told = TunnelTraffic()
+
+    func pause() {
+        visitor.pauseReading()
+        target?.pauseReading()
+    }
+
+    func resume() {
+        visitor.resumeReading()
+        target?.resumeReading()
     }
 
     private func leave() {

@@ -102,6 +102,7 @@ extension TunnelNode {
         guard listen.leads(to: target) else {
             throw TunnelRefusal(.failed, "\(listen.text) cannot lead to \(target); see docs/tunnel.md")
         }
+        if let objection = request.options.objection(listen, to: target) { throw TunnelRefusal(.failed, objection) }
         if case .port(_, _, let port) = listen {
             let mayBe = port == 0 ? !settings.allowPorts.isEmpty : settings.allowPorts.contains { $0.contains(port) }
             guard mayBe else {

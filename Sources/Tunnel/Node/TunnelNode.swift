@@ -31,6 +31,7 @@ public final class TunnelNode: LinkIntake {
     private(set) lazy var ports = PublicPorts(at: self)
     private(set) lazy var links = NodeLinks(at: self)
     private(set) lazy var names = WebNames(at: self)
+    private(set) lazy var ledger = TrafficLedger(at: self)
 
     private(set) var lease: RegistryLease?
     private(set) var isDraining = false
@@ -173,6 +174,7 @@ public final class TunnelNode: LinkIntake {
         guard !isDraining else { return }
         isDraining = true
         ports.closeAll()
+        ledger.flush()
         for client in sessions.keys.sorted() {
             guard let session = sessions[client] else { continue }
             kick(session, .reconnect, "the node is going away", by: "")

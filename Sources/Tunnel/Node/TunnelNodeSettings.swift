@@ -1,3 +1,4 @@
+import OmniwayTelemetry
 public import OmniwayTransport
 import OmniwayWire
 
@@ -43,6 +44,13 @@ public struct TunnelNodeSettings: Sendable {
     public var dialNode: @Sendable (TunnelNodePlace) -> any Dialer = { StreamDialer($0.at) }
     /// This node's certificate, for the others to know it by.
     public var certificate: TLSFingerprint?
+
+    /// What the rules of one client may move in a month at all nodes, in bytes; nil for any number.
+    public var monthlyBytes: Int?
+    /// How often what was moved is written down.
+    public var ledgerInterval = Duration.seconds(60)
+    /// The month that it is, such as `202611`.
+    public var month: @Sendable () -> String = { String(Timestamp.now().text.prefix(7).filter { $0 != "-" }) }
 
     /// Who may say for whom a request to a domain comes, in X-Forwarded-For.
     public var trustedProxies: [AddressRange] = []

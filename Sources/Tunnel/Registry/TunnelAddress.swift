@@ -78,7 +78,8 @@ public enum TunnelAddress: Sendable, Equatable {
         case (.client(.socks5, _), .asked), (.port(.socks5, _, _), .asked): true
         case (.client(.tcp, _), .tcp), (.port(.tcp, _, _), .tcp), (.unix, .tcp): true
         case (.client(.tcp, _), .unix), (.port(.tcp, _, _), .unix), (.unix, .unix): true
-        case (.domain, .http), (.domain, .https), (.domain, .unix): true
+        case (.domain, .http), (.domain, .https), (.domain, .unix), (.domain, .file): true
+        case (.client(.tcp, _), .file), (.port(.tcp, _, _), .file), (.unix, .file): true
         case (.client, _), (.port, _), (.unix, _), (.domain, _): false
         }
     }

@@ -10,7 +10,7 @@ extension TunnelRule {
             "Owner": .string(owner), "AuthCodeMark": .string(codeMark), "MaxConnections": JSON(limits.connections),
             "AllowSources": .array(limits.sources.map { .string($0) }),
         ]
-        json.add(options.members)
+        json.add(limits.members + options.members)
         return json
     }
 
@@ -45,7 +45,7 @@ extension TunnelRuleRequest {
             "maxConnections": JSON(limits.connections),
             "allowSources": .array(limits.sources.map { .string($0) }),
         ]
-        json.add(options.members.map { ($0.name.prefix(1).lowercased() + $0.name.dropFirst(), $0.value) })
+        json.add((limits.members + options.members).map { ($0.name.prefix(1).lowercased() + $0.name.dropFirst(), $0.value) })
         return json
     }
 
@@ -98,6 +98,12 @@ struct MemberReader {
     func limits() throws(TunnelRefusal) -> TunnelRuleLimits {
         var limits = TunnelRuleLimits()
         limits.connections = try number("maxConnections", in: 1...1 << 20, or: limits.connections)
+        let most = 1 << 50
+        let (bandwidth, bytes) = (
+            try number("bandwidth", in: 0...most, or: 0), try number("monthlyBytes", in: 0...most, or: 0)
+        )
+        if bandwidth > 0 { limits.bandwidth = bandwidth }
+        if bytes > 0 { limits.monthlyBytes = bytes }
         guard let value = members[anyCase: "allowSources"]?.ifNotNull else { return limits }
         guard case .array(let sources) = value, sources.count <= TunnelRuleLimits.most else {
             throw bad("allowSources")
@@ -112,6 +118,16 @@ struct MemberReader {
     func member(_ name: String) -> JSON? { members[anyCase: name]?.ifNotNull }
 
     func bad(_ name: String) -> TunnelRefusal { TunnelRefusal(.failed, "\(name) cannot be read; see docs/tunnel.md") }
+}
+
+extension TunnelRuleLimits {
+    /// Those that not every rule has.
+    fileprivate var members: [(name: String, value: JSON)] {
+        var members: [(String, JSON)] = []
+        if let bandwidth { members.append(("Bandwidth", JSON(bandwidth))) }
+        if let monthlyBytes { members.append(("MonthlyBytes", JSON(monthlyBytes))) }
+        return members
+    }
 }
 
 extension JSON {

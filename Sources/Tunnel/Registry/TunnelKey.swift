@@ -24,6 +24,9 @@ enum TunnelKey {
     }
     static func reverse(of target: String) -> RegistryBytes { "/zhangyu/listenby/\(target)/" }
 
+    /// What the rules of one owner have moved in a month.
+    static func traffic(_ owner: String, _ month: String) -> RegistryBytes { "/zhangyu/stats/\(owner)/\(month)" }
+
     /// Whose name, or port, it is: the owner of the rule.
     static func claim(_ address: TunnelAddress) -> RegistryBytes? {
         switch address {

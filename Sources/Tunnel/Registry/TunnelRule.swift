@@ -28,6 +28,10 @@ public struct TunnelRuleLimits: Sendable, Equatable {
     public var connections = 1024
     /// Addresses that visitors may come from; empty for any.
     public var sources: [String] = []
+    /// Bytes in a second at one node, both directions together; nil for any number.
+    public var bandwidth: Int?
+    /// Bytes in a month at all nodes, both directions together; nil for any number.
+    public var monthlyBytes: Int?
     public init() {}
 
     /// Whether a visitor from there may come in. One whose address is not known may not, where there is a list.

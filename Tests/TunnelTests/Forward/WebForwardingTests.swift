@@ -98,6 +98,13 @@ import Testing
         #expect(await visitor.text.hasSuffix("\r\n\r\n3"))
     }
 
+    @Test func `a visitor that has said all still hears the answer`() async throws {
+        let scene = try await WebScene()
+        let visitor = await scene.ask("GET /told/1 HTTP/1.1\nHost: shop.example\n\n", finishes: true)
+        #expect(await visitor.text.contains("\r\n\r\n/told/1\n"))
+        #expect(await visitor.hasEnded)
+    }
+
     @Test func `another protocol takes over, and each direction ends by itself`() async throws {
         let scene = try await WebScene()
         let visitor = await scene.ask(

@@ -11,11 +11,12 @@ struct WebScene {
     var world: TunnelWorld { scene.world }
 
     init(
-        to target: String = "http://10.0.0.5:8080", serves: Bool = true, secured: TunnelWeb.Security = .plain,
+        to targetAddress: String = "http://10.0.0.5:8080", serves: Bool = true, secured: TunnelWeb.Security = .plain,
         node: @escaping @Sendable (inout TunnelNodeSettings) -> Void = { _ in },
+        target: @escaping @Sendable (inout TunnelClientSettings) -> Void = { _ in },
         rule: (inout TunnelRuleRequest) -> Void = { _ in }
     ) async throws {
-        scene = try await ForwardScene("shop.example", to: target, node: node, rule: rule)
+        scene = try await ForwardScene("shop.example", to: targetAddress, node: node, target: target, rule: rule)
         let world = scene.world
         origin = await world.world.loops[3].own { loop in HTTPServer(on: loop, routes: Self.routes) }
         if serves {
