@@ -46,6 +46,10 @@ public final class Relay {
         splices = (there, back)
     }
 
+    /// Told of the bytes of each piece that went, in either direction; whoever wants less may pause the links. What the
+    /// kernel moves by itself is not among them.
+    public var moved: ((Int) -> Void)?
+
     private var owner: (any RelayOwner)?
     private var ended = 0
     private var firstReason: CloseReason?
@@ -55,7 +59,7 @@ public final class Relay {
         if firstReason == nil { firstReason = reason }
         guard ended == 2 else { return }
         owner?.relayEnded(self, firstReason ?? reason)
-        owner = nil
+        (owner, moved) = (nil, nil)
     }
 }
 
@@ -84,6 +88,7 @@ private final class RelayEnd: LinkHandler {
         other.write(bytes, endOfMessage: endOfMessage)
         // An unreliable link drops what does not fit; holding its feeder back would only delay what is dropped anyway.
         if other.isFull, other.traits.isReliable { other.holdBack(link) }
+        relay?.moved?(bytes.byteCount)
         return bytes.byteCount
     }
 

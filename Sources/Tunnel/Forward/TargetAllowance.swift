@@ -52,7 +52,7 @@ public struct TargetAllowance: Sendable, Equatable {
 }
 
 extension TunnelClient {
-    /// Whether a rule may lead there. What nobody has allowed or forbidden is allowed where it is reached by the network.
+    /// Whether a rule may lead there. Without a list what is reached by the network may be.
     func allows(_ target: TargetAddress, by rule: TunnelRule) -> Bool {
         if target.scheme == .asked { return true }  // What that is is looked at when it was said.
         if let allowed = settings.allowTargets { return allowed.contains { $0.allows(target) } }

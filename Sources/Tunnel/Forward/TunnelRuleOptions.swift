@@ -13,6 +13,9 @@ public struct TunnelRuleOptions: Sendable, Equatable {
     public var trustsAnyCertificate = false
     /// The target hears by a PROXY header who comes: only over streams, and not where several visitors share one.
     public var proxyHeader: ProxyAnnouncement.Version?
+    /// A word that rules of several clients for one name or port share: they take turns then. In a rule that is made it
+    /// is a mark of it.
+    public var group = ""
     public init() {}
 }
 
@@ -23,6 +26,7 @@ extension TunnelRuleOptions {
         if login != nil, !isName || passesTLS, !listen.asks { return "a login is for SOCKS5, and for names over HTTP" }
         if passesTLS, !isName || target.scheme == .file { return "only a name can be found in TLS that passes" }
         if !host.isEmpty || trustsAnyCertificate, !isName || passesTLS { return "only requests for a name have a host" }
+        if !group.isEmpty, listen.isAtClient { return "only names and ports of nodes have groups" }
         if proxyHeader != nil, listen.keepsMessages || listen.asks || isName && !passesTLS || target.scheme == .file {
             return "a PROXY header is for streams of one visitor each"
         }
@@ -66,6 +70,7 @@ extension TunnelRuleOptions {
         if !host.isEmpty { members.append(("HostRewrite", .string(host))) }
         if trustsAnyCertificate { members.append(("InsecureSkipVerify", .bool(true))) }
         if let proxyHeader { members.append(("ProxyProtocol", .string(proxyHeader == .v1 ? "v1" : "v2"))) }
+        if !group.isEmpty { members.append(("Group", .string(group))) }
         return members
     }
 
@@ -79,6 +84,8 @@ extension TunnelRuleOptions {
         default: throw reader.bad("Tls")
         }
         host = try reader.text("HostRewrite")
+        group = try reader.text("Group")
+        guard group.utf8.count <= 255 else { throw reader.bad("Group") }
         guard host.isEmpty || host == "*" || host.isHostField else { throw reader.bad("HostRewrite") }
         switch try reader.text("ProxyProtocol") {
         case "": break

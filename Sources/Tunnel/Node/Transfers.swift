@@ -44,8 +44,9 @@ final class Transfers {
     // MARK: Beginning
 
     /// A visitor has come: asks for its target, and lets it wait meanwhile.
-    func begin(_ rule: TunnelRule, _ visitor: Link, heard: ((InvokeCode?) -> Void)? = nil) {
+    func begin(_ wanted: TunnelRule, _ visitor: Link, heard: ((InvokeCode?) -> Void)? = nil) {
         begun.add(1)
+        let rule = node.groups.choose(wanted) ?? wanted
         guard open[rule.name, default: 0] < rule.limits.connections, waiting < node.settings.waiting else {
             failed.add(1)
             heard?(.tooMany)
@@ -89,6 +90,25 @@ final class Transfers {
         }
     }
 
+    func connections(of rule: String) -> Int { open[rule] ?? 0 }
+
+    /// Another of the group takes the visitor; false when nobody is left.
+    fileprivate func tryNext(_ transfer: Transfer) -> Bool {
+        node.groups.failed(transfer.rule)
+        guard let next = node.groups.choose(transfer.rule, tried: transfer.tried) else { return false }
+        leave(transfer.rule)
+        open[next.name, default: 0] += 1
+        transfer.moves(to: next)
+        transfer.wait(node.settings.transferPatience)
+        ask(for: transfer)
+        return true
+    }
+
+    private func leave(_ rule: TunnelRule) {
+        open[rule.name, default: 1] -= 1
+        if open[rule.name] == 0 { open[rule.name] = nil }
+    }
+
     // MARK: Meeting
 
     /// The target's stream. Who is not the target learns nothing, and takes nothing away.
@@ -99,12 +119,13 @@ final class Transfers {
             return stream.close(.unwanted.with("no such transfer"))
         }
         waiting -= 1
+        node.groups.succeeded(transfer.rule)
         guard let rate = transfer.rule.limits.bandwidth else { return }
         let pace = paces[transfer.rule.name] ?? RulePace(rate, on: node.loop)
         paces = paces.filter { !$0.value.isUnused }
         paces[transfer.rule.name] = pace
         pace.rate = rate
-        pace.add(transfer)
+        transfer.keep(pace)
     }
 
     /// The target says that it cannot.
@@ -131,8 +152,7 @@ final class Transfers {
         let name = transfer.rule.name
         node.ledger.note(transfer.takeNews(), of: transfer.rule)
         paces[name]?.remove(transfer)
-        open[name, default: 1] -= 1
-        if open[name] == 0 { open[name] = nil }
+        leave(transfer.rule)
         if transfer.isWaiting {
             waiting -= 1
             failed.add(1)
@@ -145,7 +165,9 @@ final class Transfers {
 /// One visitor, from its coming to the end of both links.
 final class Transfer: LinkHandler {
     let id: String
-    let rule: TunnelRule
+    private(set) var rule: TunnelRule
+    /// Rules of a group that have been asked.
+    private(set) var tried: [String]
     private weak var transfers: Transfers?
     let visitor: Link
     /// Told once how it went.
@@ -159,13 +181,22 @@ final class Transfer: LinkHandler {
 
     init(_ id: String, _ rule: TunnelRule, _ visitor: Link, of transfers: Transfers) {
         (self.id, self.rule, self.visitor, self.transfers) = (id, rule, visitor, transfers)
+        tried = [rule.name]
         visitor.handler = self
+    }
+
+    func moves(to rule: TunnelRule) {
+        self.rule = rule
+        tried.append(rule.name)
     }
 
     var fromVisitor: UInt64 { UInt64(early.taken) + (relay?.bytesFromA ?? 0) }
     var toVisitor: UInt64 { relay?.bytesFromB ?? 0 }
 
-    func wait(_ patience: Duration) { timer = visitor.loop.after(patience, self) }
+    func wait(_ patience: Duration) {
+        stopTimer()
+        timer = visitor.loop.after(patience, self)
+    }
 
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
         early.take(bytes, endOfMessage: endOfMessage, from: link)
@@ -193,6 +224,7 @@ final class Transfer: LinkHandler {
     /// The visitor hears that it did not work, and not that there was nothing.
     func fail(_ code: InvokeCode, _ words: String) {
         guard isWaiting else { return }
+        if let transfers, transfers.tryNext(self) { return }
         tell(code)
         visitor.close(.connectFailed.with("\(words) (code \(code))"))
         leave()
@@ -205,8 +237,6 @@ final class Transfer: LinkHandler {
         target?.close(.reset.with(why))
     }
 
-    var moved: UInt64 { fromVisitor &+ toVisitor }
-
     /// What nobody has taken yet.
     func takeNews() -> TunnelTraffic {
         let now = TunnelTraffic(connections: 1, fromVisitors: fromVisitor, toVisitors: toVisitor)
@@ -215,6 +245,12 @@ final class Transfer: LinkHandler {
         return news
     }
     private var told = TunnelTraffic()
+
+    func keep(_ pace: RulePace) {
+        relay?.moved = { pace.take($0) }
+        pace.add(self)
+        pace.take(early.taken)
+    }
 
     func pause() {
         visitor.pauseReading()

@@ -78,10 +78,12 @@ extension TunnelNode {
                 return done(.failure(TunnelRefusal(.forbidden, "no such tunnel, or not its AuthCode")))
             }
             if !isOwn { for name in names { wrongCodes.giveBack(name) } }
+            var options = request.options
+            options.group = RuleGroups.mark(options.group, addresses.listen)
             let rule = TunnelRule(
                 owner: session.client, listener: addresses.listen.isAtClient ? session.client : "", target: target,
                 targetTunnel: request.targetTunnel, listenAddress: addresses.listen,
-                targetAddress: addresses.target, limits: request.limits, options: request.options,
+                targetAddress: addresses.target, limits: request.limits, options: options,
                 codeMark: Secret.mark(code), created: Timestamp.now().text)
             put(rule, entry, attempt: 1, done)
         }
@@ -160,6 +162,7 @@ extension TunnelNode {
         }
         ports.update()
         names.changed(from: old, to: new)
+        groups.changed(from: old, to: new)
     }
 
     private func push(_ path: String, _ body: String, to invoker: Invoker) {

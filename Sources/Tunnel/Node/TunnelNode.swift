@@ -31,6 +31,7 @@ public final class TunnelNode: LinkIntake {
     private(set) lazy var ports = PublicPorts(at: self)
     private(set) lazy var links = NodeLinks(at: self)
     private(set) lazy var names = WebNames(at: self)
+    private(set) lazy var groups = RuleGroups(at: self)
     private(set) lazy var ledger = TrafficLedger(at: self)
 
     private(set) var lease: RegistryLease?

@@ -112,7 +112,7 @@ final class TunnelBook {
             case .success(let read):
                 let before = read.results.first?.entries.first
                 let holder = read.results.dropFirst().first?.entries.first
-                if let holder, holder.value.text != rule.owner {
+                if let holder, ![rule.owner, rule.holder].contains(holder.value.text) {
                     let words = "\(rule.listenAddress.text) belongs to somebody else; choose another"
                     return done(.failure(TunnelRefusal(.forbidden, words)))
                 }
@@ -125,7 +125,9 @@ final class TunnelBook {
                     if gone != reverse { steps.append(.delete(gone)) }
                 }
                 steps.append(.put(reverse, ""))
-                if let claim { steps.append(.put(claim, RegistryBytes(rule.owner))) }
+                // Written also when it is there, so that who takes it away sees that somebody has come.
+                if let claim { steps.append(.put(claim, RegistryBytes(rule.holder))) }
+                if let group = rule.group { steps.append(.put(TunnelKey.member(group, rule.owner), "")) }
                 if case .domain(let name) = rule.listenAddress {
                     steps.append(.put(TunnelKey.domain(name, of: rule.owner), ""))
                 }
@@ -173,6 +175,7 @@ final class TunnelBook {
                 var steps: [RegistryOperation] = [
                     .delete(key), .delete(TunnelKey.reverse(rule.target, owner, address)),
                 ]
+                if let group = rule.group { return self.leave(group, rule, entry, steps, done) }
                 if let claim = TunnelKey.claim(rule.listenAddress) { steps.append(.delete(claim)) }
                 if case .domain(let name) = rule.listenAddress {
                     steps.append(.delete(TunnelKey.domain(name, of: owner)))
@@ -182,6 +185,39 @@ final class TunnelBook {
                     case .failure(let error): done(.failure(TunnelRefusal(error)))
                     case .success(let outcome) where outcome.succeeded: done(.success(()))
                     case .success: done(.failure(TunnelRefusal(.superseded, "the rule has just changed; try again")))
+                    }
+                }
+            }
+        }
+    }
+}
+
+extension TunnelBook {
+    /// Takes a rule of a group away; the last one takes its name or port with it.
+    private func leave(
+        _ group: String, _ rule: TunnelRule, _ entry: RegistryEntry, _ steps: [RegistryOperation],
+        _ done: @escaping Done<Void>
+    ) {
+        guard let claim = TunnelKey.claim(rule.listenAddress) else { return done(.success(())) }
+        let members = TunnelKey.members(group)
+        let read = RegistryTransaction(then: [.get(claim), .list(prefix: members, limit: 2, keysOnly: true)])
+        registry.transact(read) { result in
+            switch result {
+            case .failure(let error): done(.failure(TunnelRefusal(error)))
+            case .success(let read):
+                guard let held = read.results.first?.entries.first else { return done(.success(())) }
+                let member = TunnelKey.member(group, rule.owner)
+                let isLast = !(read.results.last?.entries ?? []).contains { $0.key != member }
+                var steps = steps + [.delete(member), isLast ? .delete(claim) : .put(claim, held.value)]
+                if case .domain(let name) = rule.listenAddress {
+                    steps.append(.delete(TunnelKey.domain(name, of: rule.owner)))
+                }
+                let conditions: [RegistryCondition] = [.unchanged(entry), .unchanged(held)]
+                self.registry.transact(RegistryTransaction(if: conditions, then: steps)) { result in
+                    switch result {
+                    case .failure(let error): done(.failure(TunnelRefusal(error)))
+                    case .success(let outcome) where outcome.succeeded: done(.success(()))
+                    case .success: done(.failure(TunnelRefusal(.superseded, "the group has just changed; try again")))
                     }
                 }
             }

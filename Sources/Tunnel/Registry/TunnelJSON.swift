@@ -45,7 +45,9 @@ extension TunnelRuleRequest {
             "maxConnections": JSON(limits.connections),
             "allowSources": .array(limits.sources.map { .string($0) }),
         ]
-        json.add((limits.members + options.members).map { ($0.name.prefix(1).lowercased() + $0.name.dropFirst(), $0.value) })
+        for (name, value) in limits.members + options.members {
+            json.add([(name.prefix(1).lowercased() + name.dropFirst(), value)])
+        }
         return json
     }
 

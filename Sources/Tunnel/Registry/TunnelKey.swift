@@ -36,6 +36,10 @@ enum TunnelKey {
         case .client, .unix: nil
         }
     }
+    /// Those who share a name or port.
+    static func members(_ mark: String) -> RegistryBytes { "/zhangyu/group/\(mark)/" }
+    static func member(_ mark: String, _ owner: String) -> RegistryBytes { members(mark) + RegistryBytes(owner) }
+
     /// The domains of one owner.
     static func domain(_ name: String, of owner: String) -> RegistryBytes { "/zhangyu/domain/\(owner)/\(name)" }
 }

@@ -99,7 +99,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "/../secret.txt", "/docs/../../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/docs/%2e%2e%2f%2e%2e/secret.txt",
+        "/../secret.txt", "/docs/../../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt",
+        "/docs/%2e%2e%2f%2e%2e/secret.txt",
         "/out.txt", "/up/secret.txt", "/up", "/.env", "/%2eenv", "/digits.txt/", "/digits.txt/x", "/missing",
         "/" + String(repeating: "a/", count: 80), "/\\..\\secret.txt",
     ])

@@ -1,4 +1,5 @@
 import OmniwayCluster
+import OmniwayTelemetry
 import OmniwayTesting
 import OmniwayTransport
 import OmniwayTunnel
@@ -34,12 +35,16 @@ final class SocketWorld: Sendable {
         return free.address.port
     }
 
-    func add(_ listen: String, to target: String) async throws {
+    func add(_ listen: String, to target: String, isAtClient: Bool = true) async throws {
         let identity = try #require(await client.run { _, client in client.identity })
+        let isDone = Lock(false)
         await client.run { _, client in
-            client.add(TunnelRuleRequest(listen: listen, target: target, of: identity.tunnel))
+            client.add(TunnelRuleRequest(listen: listen, target: target, of: identity.tunnel)) { result in
+                if case .success = result { isDone.withLock { $0 = true } }
+            }
         }
-        while await client.run({ _, client in client.listening }).isEmpty {
+        while !isDone.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(5)) }
+        while isAtClient, await client.run({ _, client in client.listening }).isEmpty {
             try await Task.sleep(for: .milliseconds(5))
         }
     }

@@ -156,7 +156,10 @@ import Testing
 
     @Test func `a name may ask for a password, which its target does not hear`() async throws {
         let scene = try await WebScene { _ in } rule: { $0.options.login = TunnelLogin(user: "me", password: "o:pen") }
-        for (login, status) in [("", "401"), ("Basic bWU6eA==", "401"), ("Bearer x", "401"), ("basic bWU6bzpwZW4=", "200")] {
+        let logins = [
+            ("", "401"), ("Basic bWU6eA==", "401"), ("Bearer x", "401"), ("basic bWU6bzpwZW4=", "200"),
+        ]
+        for (login, status) in logins {
             let field = login.isEmpty ? "" : "Authorization: \(login)\n"
             let visitor = await scene.ask("GET /told/1 HTTP/1.1\nHost: shop.example\n\(field)\n")
             #expect(await visitor.text.hasPrefix("HTTP/1.1 \(status) "))
@@ -180,7 +183,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "POST /count HTTP/1.1\nHost: shop.example\nContent-Length: 3\nTransfer-Encoding: chunked\n\n0\n\nGET /told/x HTTP/1.1\n",
+        "POST /count HTTP/1.1\nHost: shop.example\nContent-Length: 3\nTransfer-Encoding: chunked\n\n0\n\nGET /told/x",
         "POST /count HTTP/1.1\nHost: shop.example\nContent-Length: 3\nContent-Length: 4\n\nabc",
         "POST /count HTTP/1.1\nHost: shop.example\nTransfer-Encoding: chunked, identity\n\n0\n\n",
         "GET /told/1 HTTP/1.1\nHost: shop.example\nHost: other.example\n\n",
@@ -221,7 +224,8 @@ import Testing
         let scene = try await WebScene(to: "https://10.0.0.5:443", serves: false, secured: hasOwn ? own : .passed) {
             _ in
         } rule: { $0.options.passesTLS = true }
-        let (echo, pipe) = (await scene.world.world.loops[3].own { _ in EchoIntake() }, scene.world.network.pipe("10.0.0.5:443"))
+        let echo = await scene.world.world.loops[3].own { _ in EchoIntake() }
+        let pipe = scene.world.network.pipe("10.0.0.5:443")
         let secured = try TLSServer(identity).over(pipe)
         _ = try await scene.world.world.run { try await secured.open(into: [echo]) }
         let tls = try TLSClient(host: "shop.example", trust: .roots(pem: identity.certificatePEM))

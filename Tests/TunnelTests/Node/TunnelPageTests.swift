@@ -2,6 +2,7 @@ import OmniwayCluster
 import OmniwayTesting
 import OmniwayTransport
 import OmniwayTunnel
+import OmniwayWire
 import Testing
 
 /// What the page about the tunnel says, over real sockets.
@@ -37,6 +38,48 @@ import Testing
         #expect(await recorder.text == "over sockets")
         await client.run { _, client in client.close() }
         await loop.shutdown()
+    }
+
+    @Test func `a name of the page is served over HTTP and over TLS`() async throws {
+        let world = try await SocketWorld()
+        let origin = await world.loop.own { loop in
+            var routes = HTTPRoutes()
+            routes.get("/") { $0.respond(.ok, $0.request.headers["x-forwarded-proto"] ?? "") }
+            return HTTPServer(on: loop, routes: routes)
+        }
+        let target = try await StreamAcceptor(.loopback()).open(into: [origin])
+        let identity = try TLSIdentity.selfSigned("shop.example")
+        let entrances = try await openWeb(
+            of: world.node, http: .loopback(), https: .loopback(), try TLSServer(identity))
+        try await world.add("shop.example", to: "http://\(target.address)", isAtClient: false)
+        let tls = try TLSClient(host: "shop.example", trust: .roots(pem: identity.certificatePEM))
+        for (index, scheme) in ["http", "https"].enumerated() {
+            let socket = StreamDialer(entrances[index].address)
+            let recorder = await world.loop.own { loop in
+                let recorder = Recorder()
+                let link =
+                    scheme == "http"
+                    ? socket.dial(on: loop, deadline: .seconds(5), handler: recorder)
+                    : tls.over(socket).dial(on: loop, deadline: .seconds(5), handler: recorder)
+                link?.write(Array("GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n".utf8))
+                return recorder
+            }
+            while await !recorder.hasEnded { try await Task.sleep(for: .milliseconds(5)) }
+            #expect(await recorder.text.hasPrefix("HTTP/1.1 200 "))
+            #expect(await recorder.text.hasSuffix("\r\n\r\n" + scheme))
+        }
+        await world.close()
+    }
+
+    /// Entrances for visitors of names.
+    func openWeb(of node: LoopBound<TunnelNode>, http: SocketAddress, https: SocketAddress, _ tls: TLSServer)
+        async throws -> [Listening]
+    {
+        let web = await TunnelWeb.open(for: node)
+        let secure = await TunnelWeb.open(for: node, secured: .terminated(tls))
+        return [
+            try await StreamAcceptor(http).open(into: [web]), try await StreamAcceptor(https).open(into: [secure]),
+        ]
     }
 
     /// A node with its registry in a file, and an entrance for clients.

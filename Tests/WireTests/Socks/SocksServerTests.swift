@@ -14,7 +14,8 @@ import Testing
             var offset = 0
             while let step = try lending(unread, { bytes throws in try server.next(bytes, &offset) }) {
                 steps.append(step)
-                if case .credentials(_, let password) = step { steps.append(.answer(server.decide(password == "open"))) }
+                guard case .credentials(_, let password) = step else { continue }
+                steps.append(.answer(server.decide(password == "open")))
             }
             unread.removeFirst(offset)
             #expect(unread.count <= SocksServer.mostUnread)

@@ -54,6 +54,11 @@ enum WebFields {
     }
 }
 
+extension HTTPHeaders {
+    /// Of a body whose length is known; a decoder has looked at it before.
+    var bodyLength: Int? { contains("transfer-encoding") ? nil : self["content-length"].flatMap { Int($0) } }
+}
+
 extension HTTPRequestHead {
     /// Whom it is for: a name in small letters, without the port.
     var hostName: String? {
@@ -62,10 +67,7 @@ extension HTTPRequestHead {
         return (name.hasSuffix(".") ? String(name.dropLast()) : name).lowercased()
     }
 
-    var hasBody: Bool { headers.contains("transfer-encoding") || length ?? 0 > 0 }
-
-    /// Of a body whose length is known; the decoder has read it before.
-    var length: Int? { headers.contains("transfer-encoding") ? nil : headers["content-length"].flatMap { Int($0) } }
+    var hasBody: Bool { headers.contains("transfer-encoding") || headers.bodyLength ?? 0 > 0 }
 
     var asksForUpgrade: Bool {
         version == .http11 && !hasBody && headers.lists("connection", "upgrade") && headers.contains("upgrade")

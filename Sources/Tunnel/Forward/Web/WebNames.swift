@@ -4,8 +4,8 @@ import OmniwayWire
 /// Names that rules have, and the ways to what they lead to.
 final class WebNames {
     private unowned let node: TunnelNode
-    /// The owner of the rule of each name. The registry gives each to one.
-    private var owners: [String: String] = [:]
+    /// The owners of the rules of each name. The registry gives it to one, or to those of one group.
+    private var owners: [String: [String]] = [:]
     private var ways: [String: WebWay] = [:]
     private lazy var name = node.loop.name(self)
 
@@ -13,13 +13,17 @@ final class WebNames {
 
     func changed(from old: TunnelRule?, to new: TunnelRule?) {
         if case .domain(let name)? = old?.listenAddress, old != new {
-            if owners[name] == old?.owner { owners[name] = nil }
+            owners[name]?.removeAll { $0 == old?.owner }
+            if owners[name]?.isEmpty ?? false { owners[name] = nil }
             ways.removeValue(forKey: name)?.close()
         }
-        if case .domain(let name)? = new?.listenAddress { owners[name] = new?.owner }
+        if case .domain(let name)? = new?.listenAddress, let owner = new?.owner {
+            owners[name] = (owners[name] ?? []).filter { $0 != owner } + [owner]
+            owners[name]?.sort()
+        }
     }
 
-    func rule(for name: String) -> TunnelRule? { owners[name].flatMap { node.rules[$0]?[name] } }
+    func rule(for name: String) -> TunnelRule? { owners[name]?.first.flatMap { node.rules[$0]?[name] } }
 
     func close() {
         for way in exchange(&ways, with: [:]).values { way.close() }

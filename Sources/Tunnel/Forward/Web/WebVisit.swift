@@ -22,7 +22,7 @@ final class WebVisit: HTTPExchangeHandler {
         way.whenReady { client in
             guard exchange.isOpen else { return }
             guard let client else { return visit.answer(.badGateway) }
-            let body = visit.hasBody ? HTTPRequestBody.pieces(length: exchange.request.length) : .none
+            let body = visit.hasBody ? HTTPRequestBody.pieces(length: exchange.request.headers.bodyLength) : .none
             let call = client.send(head, body, to: visit)
             if !call.isOver { visit.call = call }
         }
@@ -64,9 +64,8 @@ extension WebVisit: HTTPResponseHandler {
 
     func received(_ head: HTTPResponseHead, of call: HTTPCall) {
         guard visitor.isOpen else { return call.cancel() }
-        let length = head.headers.contains("transfer-encoding") ? nil : head.headers["content-length"].flatMap { Int($0) }
         hasBegun = true
-        visitor.begin(head.status, WebFields.back(head), length: length)
+        visitor.begin(head.status, WebFields.back(head), length: head.headers.bodyLength)
     }
 
     func receive(_ bytes: RawSpan, of call: HTTPCall) {
