@@ -114,8 +114,8 @@ let package = Package(
         tests(
             "Tunnel",
             [
-                "OmniwayTunnel", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting",
-                "OmniwayCluster",
+                "OmniwayTunnel", "OmniwayWire", "OmniwayCrypto", "OmniwayTransport", "OmniwayTelemetry",
+                "OmniwayTesting", "OmniwayCluster",
             ]),
         tests(
             "Mesh",

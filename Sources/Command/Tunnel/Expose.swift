@@ -70,7 +70,10 @@ final class Exposure: Sendable {
         self.kind = kind
         let local = UInt16(target).map { HostPort(host: "127.0.0.1", port: $0) } ?? HostPort(target)
         guard let local, !local.host.isEmpty, local.port > 0 else { throw TunnelFlagError.target(target) }
-        self.target = "\(kind.rawValue)://\(local)"
+        // A web server at a port of its own is a port like any other; a name is for the node to tell from others.
+        let isNamed = kind == .http && !at.isEmpty && UInt16(at) == nil
+        let scheme = kind == .http && !isNamed ? Expose.Kind.tcp : kind
+        self.target = "\(scheme.rawValue)://\(local)"
         let plain = "\(local)".map { $0.isLetter || $0.isNumber || $0 == "." ? $0 : "-" }
         let access = try TunnelAccess(call, usual: "expose-\(kind.rawValue)-\(String(plain)).json")
         var configuration = TunnelAgent.Configuration(nodes: access.nodes, file: access.file)
@@ -80,8 +83,7 @@ final class Exposure: Sendable {
         configuration.client.allowTargets = TargetAllowance(self.target).map { [$0] }
         self.configuration = configuration
         let address = at.isEmpty ? try access.file.note("exposed", self.target) : nil
-        let place = at.isEmpty ? ":0" : UInt16(at) == nil ? at : ":\(at)"
-        wanted = address ?? "node+\(kind.rawValue)://\(place)"
+        wanted = address ?? (isNamed ? at : "node+\(scheme.rawValue)://:\(at.isEmpty ? "0" : at)")
     }
 
     func begin(_ client: LoopBound<TunnelClient>) {

@@ -94,7 +94,7 @@ public actor TunnelPart: NodePart {
         await node.run { _, node in node.drain(keep: limit) }
         await door.run { _, door in door.drain() }
         let deadline = ContinuousClock.now + limit
-        while await node.run({ _, node in node.visitors }) > 0, ContinuousClock.now < deadline {
+        while await node.run({ _, node in node.transferCount }) > 0, ContinuousClock.now < deadline {
             try? await Task.sleep(for: .milliseconds(50))  // Cancelled or not, the deadline is what counts.
         }
         let cutOff = await node.run { _, node in

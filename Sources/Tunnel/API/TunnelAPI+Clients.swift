@@ -73,7 +73,7 @@ extension TunnelAPI {
         let words = told.isEmpty ? "let go over the HTTP interface" : told
         let gone = Result<JSON, TunnelRefusal>.success(["kicked": .string(wanted)])
         if let session = node.sessions[wanted] {
-            node.kick(session, .superseded, words, by: "")
+            node.letGo(session, words)
             return done(gone)
         }
         guard wanted.isTunnelID, let elsewhere = node.whereabouts(of: wanted) else {

@@ -208,7 +208,7 @@ extension TunnelNode {
                 try target.send(path, headers: headers, body: try reader.text("JsonBody"))
             case Path.kick:
                 guard let session = sessions[client] else { return answer.fail(.offline, "the client is not here") }
-                kick(session, .superseded, headers["Message"] ?? "", by: "")
+                letGo(session, headers["Message"] ?? "")
             default: return answer.fail(.forbidden, "nodes do not pass on \(path)")
             }
             answer.succeed()

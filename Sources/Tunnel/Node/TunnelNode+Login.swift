@@ -133,6 +133,12 @@ extension TunnelNode {
         ports.update()
     }
 
+    /// Sends a client away for a while, though nobody has taken its place.
+    func letGo(_ session: NodeSession, _ words: String) {
+        kick(session, .superseded, words, by: "")
+        forget(session)
+    }
+
     func loggedOut(_ session: NodeSession) {
         guard sessions[session.client] === session else { return }
         sessions[session.client] = nil

@@ -92,9 +92,6 @@ public final class TunnelNode: LinkIntake {
         for then in exchange(&waiting, with: []) { then() }
     }
 
-    /// Visitors of rules that are here.
-    public var visitors: Int { transfers.count }
-
     /// Clients that are logged in here.
     public var clients: [String] { sessions.keys.sorted() }
 

@@ -54,4 +54,25 @@ import Testing
         #expect(throws: TunnelIdentityFileError.self) { try elsewhere.save(identity) }
         #expect(try file.load() == identity)
     }
+
+    @Test func `certificates, nodes and targets are kept beside the identity`() throws {
+        let node = try TunnelNodeAddress("wss://node.example/x")
+        let fingerprint = try TLSIdentity.selfSigned("node.example").fingerprint
+        #expect(try file.pin(of: node) == nil)
+        try file.pin(fingerprint, of: node)
+        try file.save(identity)
+        try file.save(nodes: ["tls://a:1"])
+        #expect(try file.pin(of: node) == fingerprint)
+        #expect(try file.nodes() == ["tls://a:1"])
+        #expect(try file.load() == identity)
+        try file.pin(nil, of: node)
+        #expect(try file.pin(of: node) == nil)
+        #expect(try file.load() == identity)
+        #expect(try file.allowTargets() == nil)
+        try folder.write("client.json", #"{"nodeAddr": "b", "allowTargets": ["tcp://10.0.0.0/8:22"]}"#)
+        #expect(try file.nodes() == ["b"])
+        #expect(try file.allowTargets() == [try #require(TargetAllowance("tcp://10.0.0.0/8:22"))])
+        try folder.write("client.json", #"{"allowTargets": ["everything"]}"#)
+        #expect(throws: TunnelIdentityFileError.self) { try file.allowTargets() }
+    }
 }

@@ -225,6 +225,7 @@ final class Attacker: CarrierOwner {
     private(set) var bodies: [String] = []
     private(set) var lost: [CloseReason] = []
     private(set) var recorders: [Recorder] = []
+    var heard: [String] = []
 
     init(on loop: Loop, _ dialer: InProcess, terminal: String) {
         client = CarrierClient(on: loop, dialer: dialer, terminal: terminal, owner: self)
