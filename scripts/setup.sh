@@ -20,6 +20,7 @@ test_packages=(
     etcd-server  # Keeps what the nodes of a cluster know; our registry talks to it.
     etcd-client  # Reads what we have put there.
     nats-server  # A bus of the cluster.
+    openssh-client openssh-server # Go through a tunnel, and wait behind one.
     python3      # Reads a profile that we wrote.
 )
 

@@ -1,11 +1,11 @@
 import OmniwayCrypto
 import OmniwayTelemetry
 import OmniwayTesting
-@testable import OmniwayTransport
 import OmniwayWire
 import Testing
 
 @testable import OmniwayApp
+@testable import OmniwayTransport
 
 /// A token of a standard, and the key that has signed it.
 struct RecordedToken: Decodable, Sendable, CustomTestStringConvertible {

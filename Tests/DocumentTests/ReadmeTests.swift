@@ -59,7 +59,7 @@ private struct Page {
             "docs/operations.md",
             "docs/commands.md", "docs/tunnel.md", "docs/gateway.md", "docs/gateway-migration.md", "docs/app.md",
             "docs/cluster.md",
-            "docs/mesh.md",
+            "docs/mesh.md", "docs/tunnel.md",
             "Examples/chat/README.md", "Examples/room/README.md", "Examples/game/README.md",
             "Examples/cluster/README.md",
             "Clients/javascript/README.md",

@@ -23,8 +23,8 @@ enum RunClient {
     static let command = Command(
         "client", summary: "Keeps this machine reachable through a node: rules lead to it, and listen here.",
         notes: """
-            At its first start it becomes a client, and prints its number and its AuthCode: with both, others make rules
-            that lead here. `omniway tunnel` shows and changes rules.
+            At its first start it becomes a client, and prints its number and its AuthCode: with both, others
+            make rules that lead here. `omniway tunnel` shows and changes rules.
             """,
         flags: TunnelAccess.flags + [allowTargets, registerKey, dialPatience, exitOnKick] + LogFlags.all)
 
@@ -121,8 +121,8 @@ final class TunnelTeller: Sendable {
         switch event {
         case .registered: break  // Said when it is kept.
         case .loggedIn(let node):
-            hasBeenThere.withLock { $0 = true }
-            Log.shared.info("logged in", ["node": node])
+            let isAgain = hasBeenThere.withLock { exchange(&$0, with: true) }
+            if isAgain { Log.shared.notice("logged in again", ["node": node]) }
         case .refused(let why): complain("\(program): the node refuses: \(why.words)")
         case .lost(let reason): lost(reason)
         case .kicked(let words):

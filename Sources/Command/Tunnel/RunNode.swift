@@ -9,10 +9,10 @@ enum RunNode {
     static let command = Command(
         "node", summary: "Gives machines behind NAT a public address: the server of a tunnel.",
         notes: """
-            Clients are `omniway expose` and `omniway client`. They remember the node's certificate when they meet it
-            first; compare what they print with what the node prints, or give them --certificate.
-            SIGTERM or Ctrl-C sends clients to other nodes, lets visitors go on for a while and ends it; a second one
-            ends it at once.
+            Clients are `omniway expose` and `omniway client`. They remember the node's certificate from the
+            first meeting on: compare what they print with what the node prints, or give them --certificate.
+            SIGTERM or Ctrl-C sends clients to other nodes, lets visitors go on for a while and ends it; a
+            second one ends it at once.
             """,
         flags: TunnelNodeFlags.all)
 

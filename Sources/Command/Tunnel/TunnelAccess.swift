@@ -12,7 +12,8 @@ struct TunnelAccess {
             + "the identity's file, or 127.0.0.1:\(TunnelNodeAddress.usualPort).")
     static let identity = Flag(
         "identity", .string, default: "", placeholder: "path",
-        help: "The file that says who the client is; by default client.json in $OMNIWAY_DATA or ~/.omniway.")
+        help: "The file that says who the client is; by default client.json in $OMNIWAY_DATA or ~/.omniway, and for "
+            + "expose one for each target.")
     static let authority = Flag(
         "ca", .string, default: "", placeholder: "path|system",
         help: "Who vouches for the node's certificate: a file of PEM, or system. By default the first one is kept.")

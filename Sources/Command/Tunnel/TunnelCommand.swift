@@ -14,6 +14,12 @@ enum TunnelCommand {
         help: "The AuthCode of that client. Other users of this machine see it; --code-file hides it.")
     private static let codeFile = Flag(
         "code-file", .string, default: "", placeholder: "path", help: "A file with the AuthCode on its first line.")
+    private static let connections = Flag(
+        "max-connections", .integer(1...1 << 20), default: TunnelRuleLimits().connections, placeholder: "count",
+        help: "Most connections by the rule at once.")
+    private static let sources = Flag(
+        "allow-source", .strings, default: [], placeholder: "range",
+        help: "Where visitors may come from, such as 10.0.0.0/8; may be repeated. By default anywhere.")
     private static let listen = Argument(
         "listen", .string, help: "Where it listens: tcp://host:port of the client, node+tcp://:port of the node.")
     private static let target = Argument("target", .string, help: "What it leads to, such as tcp://10.0.0.5:22.")
@@ -25,11 +31,12 @@ enum TunnelCommand {
             Command(
                 "list", summary: "Lists rules of the client, and rules of others that lead to it.",
                 notes: """
-                    LISTENER is the client that listens (ListenClientId), or node. TARGET'S CLIENT dials the stream to
-                    the target: it is the TerminalId of that stream, as LISTENER is that of the stream it dials itself.
+                    LISTENER is the client that listens (ListenClientId), or node. TARGET'S CLIENT dials the
+                    stream to the target: it is the TerminalId of that stream, as LISTENER is of its own.
                     """),
             Command(
-                "add", summary: "Adds a rule, or changes the one for the same address.", flags: [of, code, codeFile],
+                "add", summary: "Adds a rule, or changes the one for the same address.",
+                flags: [of, code, codeFile, connections, sources],
                 arguments: [listen, target]),
             Command("remove", summary: "Takes a rule away.", arguments: [listen]),
             Command("kick", summary: "Lets go of the client wherever it is logged in."),
@@ -89,6 +96,7 @@ enum TunnelCommand {
             "listenAddr": .string(call[listen]), "targetAddr": .string(call[target]),
             "targetTunnelId": .string(call[of].isEmpty ? asked.identity.tunnel : call[of]),
             "targetAuthCode": .string(secret.isEmpty ? call[code] : secret),
+            "maxConnections": JSON(call[connections]), "allowSources": .array(call[sources].map { .string($0) }),
         ]
     }
 }
