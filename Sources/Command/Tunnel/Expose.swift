@@ -42,6 +42,8 @@ enum Expose {
             let agent = try await TunnelAgent(exposure.configuration) { event in
                 exposure.hear(event)
                 teller.hear(event)
+                // The same line, started again elsewhere: two of them would chase each other.
+                if case .client(.kicked) = event { leave(with: .runtime) }
             }
             exposure.begin(agent.client)
             return agent

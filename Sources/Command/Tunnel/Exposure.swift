@@ -35,6 +35,7 @@ final class Exposure: Sendable {
         configuration.trust = access.trust
         configuration.client.registerKey = try TunnelNodeFlags.secret(
             call[RunClient.registerKey], "--register-key-file")
+        configuration.client.kickPause = nil
         configuration.client.allowTargets = TargetAllowance(self.target).map { [$0] }
         self.configuration = configuration
         if at.isEmpty {

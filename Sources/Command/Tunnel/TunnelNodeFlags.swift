@@ -41,6 +41,12 @@ enum TunnelNodeFlags {
     static let adminKey = Flag(
         "admin-key-file", .string, default: "", placeholder: "path",
         help: "A file with the secret of administrators of the HTTP interface; without it there are none.")
+    static let connections = Flag(
+        "max-connections", .integer(1...1_000_000), default: 100_000, placeholder: "count",
+        help: "Most connections of clients and nodes, and to the HTTP interface.")
+    static let perAddress = Flag(
+        "max-connections-per-address", .integer(1...1_000_000), default: 1000, placeholder: "count",
+        help: "Most of them from one address; a client has two or more.")
     static let certificate = Flag(
         "tls-cert", .string, default: "", placeholder: "path",
         help:
@@ -58,7 +64,7 @@ enum TunnelNodeFlags {
     /// What concerns the node of the tunnel, and not the process that it is in.
     static let part: [any AnyFlag] =
         [listen, registry, etcd, id, advertise, clusterKey, allowPorts, publicHost, registerKey, register]
-        + [adminKey, certificate, certificateKey]
+        + [adminKey, connections, perAddress, certificate, certificateKey]
     static let all: [any AnyFlag] = [data] + part + [admin, drain] + LogFlags.all
 
     /// What they say of the process. One loop has the whole node.
@@ -103,6 +109,7 @@ enum TunnelNodeFlags {
         let (certificate, key) = (call[certificate], call[certificateKey])
         guard certificate.isEmpty == key.isEmpty else { throw TunnelFlagError.halfIdentity }
         if !certificate.isEmpty { configuration.identity = .files(certificate: certificate, key: key) }
+        configuration.limits = ConnectionLimits(total: call[connections], perAddress: call[perAddress])
         configuration.api.adminKey = try secret(call[adminKey], "--admin-key-file")
         try prepare(&configuration.node, call, environment)
         return configuration

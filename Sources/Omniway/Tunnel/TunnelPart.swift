@@ -16,6 +16,8 @@ public actor TunnelPart: NodePart {
         public var identity: TLSIdentity?
         public var node = TunnelNodeSettings()
         public var api = TunnelAPISettings()
+        /// Connections of clients, of nodes and to the HTTP interface, at all ports together.
+        public var limits = ConnectionLimits(total: 100_000, perAddress: 1000)
         public init() {}
     }
 
@@ -44,7 +46,9 @@ public actor TunnelPart: NodePart {
         let door = await TunnelDoor.open(for: node, settings: configuration.api)
         var listening: [Listening] = []
         do {
-            for port in configuration.ports { listening.append(try await Self.listen(door, port, identity)) }
+            for port in configuration.ports {
+                listening.append(try await Self.listen(door, port, identity, configuration.limits))
+            }
         } catch {
             for opened in listening { await opened.stop() }
             await node.run { _, node in node.close() }
@@ -67,10 +71,10 @@ public actor TunnelPart: NodePart {
     }
 
     private static func listen(
-        _ door: LoopBound<TunnelDoor>, _ port: TunnelPort, _ identity: TLSIdentity
+        _ door: LoopBound<TunnelDoor>, _ port: TunnelPort, _ identity: TLSIdentity, _ limits: ConnectionLimits
     ) async throws -> Listening {
         guard let address = SocketAddress(resolving: port.address) else { throw ListenError.unknownHost(port.address) }
-        let stream = StreamAcceptor(address)
+        let stream = StreamAcceptor(address, limits: limits)
         guard port.carrier == .tls else { return try await stream.open(into: [door]) }
         return try await TLSServer(identity).over(stream).open(into: [door])
     }
