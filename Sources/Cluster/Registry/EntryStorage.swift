@@ -6,6 +6,7 @@ protocol EntryStorage {
     func entry(_ key: RegistryBytes) throws(RegistryError) -> RegistryEntry?
     /// At most `limit`, in the order of their keys.
     func entries(_ keys: RegistryKeys, limit: Int, keysOnly: Bool) throws(RegistryError) -> [RegistryEntry]
+    func count(_ keys: RegistryKeys) throws(RegistryError) -> Int
     func hasLease(_ id: Int64) throws(RegistryError) -> Bool
 
     mutating func advance(to revision: Int64) throws(RegistryError)
@@ -39,6 +40,7 @@ extension EntryStorage {
         case .read(let keys, let limit, let keysOnly):
             let found = try entries(keys, limit: limit == .max ? limit : limit + 1, keysOnly: keysOnly)
             return .entries(Array(found.prefix(limit)), hasMore: found.count > limit)
+        case .count(let keys): return .count(try count(keys))
         case .put(let key, let value, let lease):
             let previous = try entry(key)
             let entry = RegistryEntry(

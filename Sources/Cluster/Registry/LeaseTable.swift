@@ -45,6 +45,7 @@ final class LeaseTable {
         switch operation {
         case .get(let key): return .read(.key(key), limit: 1, keysOnly: false)
         case .list(let prefix, let limit, let keysOnly): return .read(.prefix(prefix), limit: limit, keysOnly: keysOnly)
+        case .count(let prefix): return .count(.prefix(prefix))
         case .delete(let key): return .delete(.key(key))
         case .deleteAll(let prefix): return .delete(.prefix(prefix))
         case .putUnder(let lease, let key, let value): return .put(key, value, lease: lease)
@@ -67,7 +68,7 @@ final class LeaseTable {
     func note(_ transaction: RegistryTransaction, _ outcome: RegistryOutcome) {
         for operation in outcome.succeeded ? transaction.then : transaction.otherwise {
             switch operation {
-            case .get, .list: break
+            case .get, .list, .count: break
             case .delete(let key), .putUnder(_, let key, _): forget(key)
             case .deleteAll(let prefix):
                 if !owners.isEmpty { for key in owners.keys.filter({ $0.hasPrefix(prefix) }) { forget(key) } }

@@ -31,10 +31,16 @@ extension RegistryDriver {
 struct DriverTransaction: Sendable {
     enum Operation: Sendable {
         case read(RegistryKeys, limit: Int, keysOnly: Bool)
+        case count(RegistryKeys)
         case put(RegistryBytes, RegistryBytes, lease: Int64)
         case delete(RegistryKeys)
 
-        var isWrite: Bool { if case .read = self { false } else { true } }
+        var isWrite: Bool {
+            switch self {
+            case .read, .count: false
+            case .put, .delete: true
+            }
+        }
     }
     var conditions: [RegistryCondition] = []
     var then: [Operation]

@@ -71,7 +71,7 @@ extension RegistryTransaction {
             case .list(let prefix, let limit, _):
                 if limit < 1 { throw RegistryError(.invalid, "a list of at most \(limit) keys; ask for one or more") }
                 bytes += prefix.count
-            case .deleteAll(let prefix): bytes += prefix.count
+            case .count(let prefix), .deleteAll(let prefix): bytes += prefix.count
             case .put(let key, let value, _), .putUnder(_, let key, let value):
                 try check(key)
                 bytes += key.count + value.count
@@ -86,7 +86,7 @@ extension RegistryTransaction {
                 throw RegistryError(.invalid, "\(key) is put and deleted in one transaction; do one of both")
             case .deleteAll(let prefix) where puts.contains(where: { $0.hasPrefix(prefix) }):
                 throw RegistryError(.invalid, "a key with the prefix \(prefix) is put and deleted in one transaction")
-            case .get, .list, .put, .putUnder, .delete, .deleteAll: break
+            case .get, .list, .count, .put, .putUnder, .delete, .deleteAll: break
             }
         }
         return bytes

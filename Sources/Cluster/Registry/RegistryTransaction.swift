@@ -29,6 +29,8 @@ public enum RegistryOperation: Sendable {
     case get(RegistryBytes)
     /// At most `limit` keys with the prefix, the first ones in order.
     case list(prefix: RegistryBytes, limit: Int = 1000, keysOnly: Bool = false)
+    /// How many keys there are with the prefix.
+    case count(prefix: RegistryBytes)
     /// Without a lease the key stays until it is deleted, also if it had a lease before.
     case put(RegistryBytes, RegistryBytes, lease: RegistryLease? = nil)
     /// Puts under a lease that is known by its number alone, as `RegistryEntry.lease` tells it. Nobody puts the key
@@ -102,11 +104,13 @@ public struct RegistryOutcome: Sendable, Equatable {
 public enum RegistryResult: Sendable, Equatable {
     /// Of `get` and `list`; whether there are more keys than the limit.
     case entries([RegistryEntry], hasMore: Bool)
+    case count(Int)
     case put
     /// How many keys went.
     case deleted(Int)
 
     /// What was read; empty for writes.
     public var entries: [RegistryEntry] { if case .entries(let entries, _) = self { entries } else { [] } }
+    public var count: Int { if case .count(let count) = self { count } else { 0 } }
     public var deleted: Int { if case .deleted(let count) = self { count } else { 0 } }
 }

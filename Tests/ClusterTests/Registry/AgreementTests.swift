@@ -24,11 +24,12 @@ import Testing
         }
         func branch() -> [RegistryOperation] {
             (0..<(random.next() % 4)).map { _ in
-                switch random.next() % 8 {
+                switch random.next() % 9 {
                 case 0: .get(key())
                 case 1: .list(prefix: "k/", limit: Int(random.next() % 5) + 1, keysOnly: random.next() % 2 == 0)
                 case 2: .delete(key())
                 case 3: .deleteAll(prefix: key())
+                case 4: .count(prefix: key())
                 default: .put(key(), "\(random.next() % 5)")
                 }
             }

@@ -17,10 +17,17 @@ enum EtcdAnswers {
     static func outcome(
         _ answer: JSON, of transaction: DriverTransaction
     ) throws(RegistryError) -> RegistryOutcome {
+        let succeeded = answer.flag("succeeded")
+        let (branch, responses) = (succeeded ? transaction.then : transaction.otherwise, answer.elements("responses"))
+        guard branch.count == responses.count else { throw .unexpected("it did a transaction") }
         var results: [RegistryResult] = []
-        for response in answer.elements("responses") {
+        for (operation, response) in zip(branch, responses) {
             if let range = response["response_range"] {
-                results.append(.entries(try entries(range), hasMore: range.flag("more")))
+                if case .count = operation {
+                    results.append(.count(Int(range.number("count"))))
+                } else {
+                    results.append(.entries(try entries(range), hasMore: range.flag("more")))
+                }
             } else if let deletion = response["response_delete_range"] {
                 results.append(.deleted(Int(deletion.number("deleted"))))
             } else if response["response_put"] != nil {
@@ -28,10 +35,6 @@ enum EtcdAnswers {
             } else {
                 throw .unexpected("it did an operation")
             }
-        }
-        let succeeded = answer.flag("succeeded")
-        guard results.count == (succeeded ? transaction.then : transaction.otherwise).count else {
-            throw .unexpected("it did a transaction")
         }
         return RegistryOutcome(succeeded: succeeded, revision: try revision(answer), results: results)
     }

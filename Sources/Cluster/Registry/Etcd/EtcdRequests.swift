@@ -110,6 +110,11 @@ extension JSON.ObjectWriter {
                 $0.number("limit", Int64(limit))
                 $0.member("keys_only", keysOnly)
             }
+        case .count(let keys):
+            object("request_range") {
+                $0.keys(keys)
+                $0.member("count_only", true)
+            }
         case .put(let key, let value, let lease):
             object("request_put") {
                 $0.bytes("key", key)

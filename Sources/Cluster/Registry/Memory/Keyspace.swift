@@ -38,6 +38,14 @@ struct Keyspace: EntryStorage {
         return found
     }
 
+    func count(_ span: RegistryKeys) -> Int {
+        switch span {
+        case .key(let key): table[key] == nil ? 0 : 1
+        case .prefix(let prefix):
+            (RegistryKeys.end(of: prefix).map { position(of: $0) } ?? keys.count) - position(of: prefix)
+        }
+    }
+
     /// The first index whose key is not below.
     private func position(of key: RegistryBytes) -> Int {
         var (low, high) = (0, keys.count)

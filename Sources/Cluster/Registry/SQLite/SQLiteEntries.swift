@@ -31,6 +31,21 @@ struct SQLiteEntries: EntryStorage {
         }
     }
 
+    func count(_ keys: RegistryKeys) throws(RegistryError) -> Int {
+        let count = "SELECT count(*) FROM entries WHERE key "
+        let found: Int64? =
+            switch keys {
+            case .key(let key): try connection.number(count + "= ?", SQLiteValue(key))
+            case .prefix(let prefix):
+                if let end = RegistryKeys.end(of: prefix) {
+                    try connection.number(count + ">= ? AND key < ?", SQLiteValue(prefix), SQLiteValue(end))
+                } else {
+                    try connection.number(count + ">= ?", SQLiteValue(prefix))
+                }
+            }
+        return Int(found ?? 0)
+    }
+
     private func read(
         _ text: String, _ values: [SQLiteValue], _ keysOnly: Bool
     ) throws(RegistryError) -> [RegistryEntry] {
