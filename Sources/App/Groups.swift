@@ -50,7 +50,7 @@ public final class Groups: Sendable {
         let result = state.withLock { state -> Result<Void, AppError> in
             let now = state.clock?.now
             state.sweepNowAndThen(now)
-            if let known = state.groups[name], !known.isOver(at: now) { return .failure(Self.exists) }
+            if let known = state.groups[name], !known.isOver(at: now) { return .failure(AppError.groupExists) }
             if state.groups.count >= limits.groups { state.sweep() }
             guard state.groups.count < limits.groups else { return .failure(limits.tooManyGroups) }
             state.groups[name] = Group(life: life, renewed: now)
@@ -69,9 +69,9 @@ public final class Groups: Sendable {
 
     /// A user is in a group once.
     public func add(_ user: String, to name: String) throws(AppError) {
-        if user.isEmpty { throw Self.emptyUser }
+        if user.isEmpty { throw AppError.emptyUser }
         try change(name) { group, _ throws(AppError) in
-            if group.index[user] != nil { throw AppError(AppError.unknown, "member already exists in group") }
+            if group.index[user] != nil { throw AppError.alreadyMember }
             guard group.members.count < limits.members else { throw limits.tooManyMembers }
             group.index[user] = group.members.count
             group.members.append(user)
@@ -82,7 +82,7 @@ public final class Groups: Sendable {
     public func remove(_ user: String, from name: String) throws(AppError) {
         try change(name) { group, _ throws(AppError) in
             guard let place = group.index.removeValue(forKey: user) else {
-                throw AppError(AppError.unknown, "member not found in the group")
+                throw AppError.noMember
             }
             let last = group.members.removeLast()
             if last != user {
@@ -102,7 +102,7 @@ public final class Groups: Sendable {
             let now = state.clock?.now
             return state.groups.removeValue(forKey: name).flatMap { $0.isOver(at: now) ? nil : $0 }
         }
-        if group == nil { throw Self.notFound }
+        if group == nil { throw AppError.noGroup }
     }
 
     /// In the order in which they came, but for who has taken the place of one that left.
@@ -111,19 +111,15 @@ public final class Groups: Sendable {
     public func count(of name: String) throws(AppError) -> Int { try find(name).members.count }
 
     public func contains(_ user: String, in name: String) throws(AppError) -> Bool {
-        if user.isEmpty { throw Self.emptyUser }
+        if user.isEmpty { throw AppError.emptyUser }
         return try find(name).index[user] != nil
     }
-
-    private static let notFound = AppError(AppError.unknown, "group not found")
-    private static let exists = AppError(AppError.unknown, "group already exists")
-    private static let emptyUser = AppError(AppError.unknown, "empty uid")
 
     private func find(_ name: String) throws(AppError) -> Group {
         let group = state.withLock { state in
             state.groups[name].flatMap { $0.isOver(at: state.clock?.now) ? nil : $0 }
         }
-        guard let group else { throw Self.notFound }
+        guard let group else { throw AppError.noGroup }
         return group
     }
 
@@ -133,7 +129,7 @@ public final class Groups: Sendable {
         let result = state.withLock { state -> Result<Void, AppError> in
             let now = state.clock?.now
             guard var group = state.groups.removeValue(forKey: name), !group.isOver(at: now) else {
-                return .failure(Self.notFound)
+                return .failure(AppError.noGroup)
             }
             let result = Result { () throws(AppError) in try body(&group, now) }
             state.groups[name] = group

@@ -16,6 +16,9 @@ public struct ClusterSettings: Sendable {
     public var callLimit = Duration.seconds(5)
     /// A user has one session in the whole cluster, the newest; otherwise one on each frontend.
     public var uniqueSessions = true
+    /// Most members of a group that the servers share, and most groups and members together.
+    public var groupMembers = 10_000
+    public var groupKeys = 1_000_000
     /// Where the registry is, for who does not open it: `App.main` with `--cluster`.
     public var etcd = EtcdSettings("http://localhost:2379")
     /// Where the bus is, likewise.
@@ -28,6 +31,9 @@ public struct ClusterSettings: Sendable {
         var faults: [String] = []
         if lease < .seconds(1) { faults.append("the cluster's lease is \(lease); at least a second") }
         if callLimit < .milliseconds(1) { faults.append("the cluster's callLimit is \(callLimit); at least 1 ms") }
+        if groupMembers < 1 || groupKeys < 1 {
+            faults.append("the cluster's groupMembers and groupKeys are \(groupMembers) and \(groupKeys); at least 1")
+        }
         return faults
     }
 }

@@ -23,6 +23,7 @@ extension ClusterPart {
             case "sys.pushsession": try replaceData(of: session, call, serving)
             case "sys.kick": try kick(call, serving)
             case ClusterStatus.route: serving.respond(status.json)
+            case UserPush.remote: try push(call, serving)
             default:
                 throw AppError(AppError.notFound, "route not found", metadata: ["route": call.msg.route])
             }
@@ -64,6 +65,13 @@ extension ClusterPart {
         guard let place = shard.directory.find(user) else { throw AppError.noSession }
         shard.server?.kick(place, .kicked)
         serving.respond(PomeloProtos.KickAnswer(kicked: true).protobuf)
+    }
+
+    private func push(_ call: IncomingCall, _ serving: Serving) throws {
+        // Safe because bytes have no padding.
+        let push = try UserPush(protobuf: unsafe call.msg.data.span.bytes)
+        let absent = try shard.server?.pushHere(push.route, push.data, to: push.users) ?? push.users
+        serving.respond(PomeloProtos.ProtoNames(name: absent).protobuf)
     }
 
     private static let ack = PomeloProtos.Response(data: Array("ack".utf8)).protobuf

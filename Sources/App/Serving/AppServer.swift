@@ -116,15 +116,18 @@ final class AppServer: Sendable {
     {
         let type = try member?.frontendType(type) ?? plan.type
         var absent = Array(users)
-        if type == plan.type {
-            let packet = SharedBytes(try push(route, body))
-            let (places, others) = directory.find(users, loops: mailboxes.count)
-            for (loop, links) in places.enumerated() where !links.isEmpty { tell(loop, .send(packet, links)) }
-            absent = others
-        }
+        if type == plan.type { absent = try pushHere(route, body, to: users) }
         return publish(to: absent) { user in
             (ClusterSubject.push(user, at: type), PomeloProtos.Push(route: route, uid: user, data: body).protobuf)
         }
+    }
+
+    /// To those who are here; returns the others.
+    func pushHere(_ route: String, _ body: [UInt8], to users: some Collection<String>) throws -> [String] {
+        let packet = SharedBytes(try push(route, body))
+        let (places, absent) = directory.find(users, loops: mailboxes.count)
+        for (loop, links) in places.enumerated() where !links.isEmpty { tell(loop, .send(packet, links)) }
+        return absent
     }
 
     private func push(_ route: String, _ body: [UInt8]) throws -> [UInt8] {
@@ -164,7 +167,7 @@ final class AppServer: Sendable {
     }
 
     /// The loop of the app on which the caller is.
-    private var here: Int? { shards.firstIndex { $0.ifHere { _, _ in true } ?? false } }
+    var here: Int? { shards.firstIndex { $0.ifHere { _, _ in true } ?? false } }
 
     func kick(_ place: SessionPlace, _ reason: CloseReason) { tell(place.loop, .kick(place.link, reason)) }
 
