@@ -21,6 +21,7 @@ test_packages=(
     etcd-client  # Reads what we have put there.
     nats-server  # A bus of the cluster.
     openssh-client openssh-server # Go through a tunnel, and wait behind one.
+    redis-server # Where calls wait that are tried again.
     python3      # Reads a profile that we wrote.
 )
 

@@ -13,6 +13,7 @@ struct AppBlueprint {
     var remotePipeline = Pipeline()
     var place: (registry: Registry, bus: any Bus)?
     var choices: [String: AppPlan.Choice] = [:]
+    var works: [String: ReliableWork] = [:]
     var serverHooks: [@Sendable (ClusterChange) -> Void] = []
     var validators: [(name: String, check: @Sendable (Handshake) throws -> Void)] = []
     var authentication: AppPlan.SessionHook?
@@ -41,6 +42,8 @@ final class AppPlan: Sendable {
     let isFrontend: Bool
     /// How a server of a type is chosen for a client's message.
     let choices: [String: Choice]
+    /// How reliable calls are made here, by their routes.
+    let works: [String: ReliableWork]
     let serverHooks: [@Sendable (ClusterChange) -> Void]
     let validators: [(name: String, check: @Sendable (Handshake) throws -> Void)]
     let authentication: SessionHook?
@@ -81,7 +84,7 @@ final class AppPlan: Sendable {
         cluster = blueprint.place.map {
             AppCluster(registry: $0.registry, bus: $0.bus, settings: app.settings.cluster)
         }
-        (choices, serverHooks) = (blueprint.choices, blueprint.serverHooks)
+        (choices, works, serverHooks) = (blueprint.choices, blueprint.works, blueprint.serverHooks)
         isFrontend = app.settings.cluster.isFrontend ?? !blueprint.acceptors.isEmpty
         (validators, authentication) = (blueprint.validators, blueprint.authentication)
         (bindHooks, boundHooks, closeHooks) = (blueprint.bindHooks, blueprint.boundHooks, blueprint.closeHooks)

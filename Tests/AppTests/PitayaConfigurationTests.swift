@@ -127,7 +127,7 @@ import Testing
     @Test func `a key that sets nothing gives a warning with the reason, and never its value`() throws {
         var configuration = PitayaConfiguration()
         try configuration.read(
-            Array(#"{pitaya: {worker: {redis: {password: "hush"}}, heartbeat: {intervall: "1s"}}, mine: 1}"#.utf8),
+            Array(#"{pitaya: {worker: {redis: {pool: "hush"}}, heartbeat: {intervall: "1s"}}, mine: 1}"#.utf8),
             of: "f")
         configuration.read(environment: [
             "PITAYA_CONCURRENCY_HANDLER_DISPATCH": "50", "PITAYA_BUFFER_AGENT_WRITETIMEOUT": "1s",
@@ -137,8 +137,8 @@ import Testing
         let warnings = configuration.warnings
         #expect(warnings.count == 5)
         for (name, why) in [
-            ("f:1:28: pitaya.worker.redis.password", "not there yet"),
-            ("f:1:60: pitaya.heartbeat.intervall", "no key of the original"),
+            ("f:1:28: pitaya.worker.redis.pool", "two connections"),
+            ("f:1:56: pitaya.heartbeat.intervall", "no key of the original"),
             ("PITAYA_CONCURRENCY_HANDLER_DISPATCH: pitaya.concurrency.handler.dispatch", "settings.inFlight"),
             ("PITAYA_BUFFER_AGENT_WRITETIMEOUT: pitaya.buffer.agent.writetimeout", "settings.queue"),
             ("PITAYA_SECRET", "sets nothing"),
@@ -152,10 +152,12 @@ import Testing
         var configuration = PitayaConfiguration()
         configuration.read(environment: [
             "PITAYA_CLUSTER_SD_ETCD_SERVERTYPEBLACKLIST": "a", "PITAYA_CLUSTER_SD_ETCD_SERVERTYPESBLACKLIST": "b",
-            "PITAYA_WORKER_REDIS_URL": "c",
+            "PITAYA_WORKER_REDIS_URL": "c", "PITAYA_WORKER_RETRY_MAX": "7",
         ])
-        #expect(try AppSettings(pitaya: configuration).cluster.ignoredTypes == ["b"])
-        #expect(configuration.warnings.map { $0.prefix { $0 != ":" } } == ["PITAYA_WORKER_REDIS_URL"])
+        let cluster = try AppSettings(pitaya: configuration).cluster
+        #expect(cluster.ignoredTypes == ["b"])
+        #expect(cluster.reliable.redis?.address == "c" && cluster.reliable.retries == 7)
+        #expect(configuration.warnings.isEmpty)
     }
 
     @Test(arguments: [

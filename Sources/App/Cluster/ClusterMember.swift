@@ -35,6 +35,7 @@ final class ClusterMember: Sendable {
         self.watch.withLock { $0 = watch }
         await watch.run { _, watch in watch.start() }
         for await _ in await watch.run({ _, watch in watch.firstTry }) {}
+        await shard.run { _, shard in shard.cluster?.reliable.begin() }
     }
 
     func registered(_ lease: RegistryLease) { self.lease.withLock { $0 = lease } }

@@ -40,6 +40,9 @@ final class ClusterPart {
     var own: ClusterServer { member.own }
     var settings: ClusterSettings { cluster.settings }
 
+    /// On the first loop.
+    private(set) lazy var reliable = ReliableCalls(self, shard.plan.works)
+
     /// How a session here is bound by another server.
     private(set) lazy var binding = Route(
         "sys.bindsession", shard.counters.add("sys.bindsession", type: "rpc"), Self.bindingHandler, Pipeline())

@@ -19,6 +19,8 @@ public struct ClusterSettings: Sendable {
     /// Most members of a group that the servers share, and most groups and members together.
     public var groupMembers = 10_000
     public var groupKeys = 1_000_000
+    /// Calls that are made until they have succeeded.
+    public var reliable = ReliableCallSettings()
     /// Where the registry is, for who does not open it: `App.main` with `--cluster`.
     public var etcd = EtcdSettings("http://localhost:2379")
     /// Where the bus is, likewise.
@@ -34,7 +36,7 @@ public struct ClusterSettings: Sendable {
         if groupMembers < 1 || groupKeys < 1 {
             faults.append("the cluster's groupMembers and groupKeys are \(groupMembers) and \(groupKeys); at least 1")
         }
-        return faults
+        return faults + reliable.faults
     }
 }
 

@@ -82,7 +82,6 @@ public struct PitayaConfiguration: Sendable {
                 switch key.meaning {
                 case .sets, .serializer, .spells: return nil
                 case .nothing(let why): return "\(name) sets nothing here: \(why)"
-                case .later: return "\(name) is for what is not there yet"
                 }
             }
     }

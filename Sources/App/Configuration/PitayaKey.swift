@@ -10,8 +10,6 @@ struct PitayaKey: Sendable {
         case serializer
         /// It sets nothing, and the text says why, or what does instead.
         case nothing(String)
-        /// For what is not there yet.
-        case later
         /// Another spelling, from the original's documentation, which does not read it itself.
         case spells(String)
     }
@@ -34,7 +32,6 @@ struct PitayaKey: Sendable {
         case .sets(let what, _): "`\(what)`"
         case .serializer: "`--serializer`: 1 is json, 2 is protobuf"
         case .nothing(let why): "nothing: \(why)"
-        case .later: "not yet"
         case .spells(let name): "the same as `\(name)`"
         }
     }
@@ -230,7 +227,7 @@ extension PitayaKey {
                 ("leasettl", "5h"),
             ])
         + nothing(
-            "groups.etcd", "groups are in the memory of a server",
+            "groups.etcd", "`app.sharedGroups` are in the cluster's registry",
             [
                 ("dialtimeout", "5s"), ("endpoints", #"["localhost:2379"]"#), ("prefix", #""pitaya/""#),
                 ("transactiontimeout", "5s"),
@@ -238,12 +235,54 @@ extension PitayaKey {
 
     private static let workers: [PitayaKey] =
         [
-            ("redis.serverurl", #""localhost:6379""#), ("redis.pool", #""10""#), ("redis.password", #""""#),
-            ("namespace", #""""#), ("concurrency", "1"), ("retry.enabled", "true"), ("retry.max", "2"),
-            ("retry.exponential", "5"), ("retry.mindelay", "10"), ("retry.maxdelay", "10"), ("retry.maxrandom", "0"),
-        ].map { name, standard in PitayaKey("worker.\(name)", standard, .later) } + [
-            PitayaKey("worker.redis.url", #""localhost:6379""#, .spells("pitaya.worker.redis.serverurl"))
+            redis("redis.serverurl", #""localhost:6379""#, "address") { value, redis throws(PitayaFault) in
+                redis.address = try value.text()
+            },
+            PitayaKey("worker.redis.pool", #""10""#, .nothing("a server has two connections to Redis")),
+            redis("redis.password", #""""#, "password") { value, redis throws(PitayaFault) in
+                redis.password = Secret(try value.text())
+            },
+            redis("namespace", #""""#, "namespace") { value, redis throws(PitayaFault) in
+                redis.namespace = try value.text()
+            },
+            number("concurrency", "1", \.concurrency, "concurrency"),
+            PitayaKey(
+                "worker.retry.enabled", "true",
+                .sets("settings.cluster.reliable.isRetried") { value, settings throws(PitayaFault) in
+                    settings.cluster.reliable.isRetried = try value.bool()
+                }),
+            number("retry.max", "2", \.retries, "retries"),
+            number("retry.exponential", "5", \.exponent, "exponent"),
+            number("retry.mindelay", "10", \.minDelay, "minDelay"),
+            number("retry.maxdelay", "10", \.maxDelay, "maxDelay"),
+            number("retry.maxrandom", "0", \.maxRandom, "maxRandom"),
+            PitayaKey("worker.redis.url", #""localhost:6379""#, .spells("pitaya.worker.redis.serverurl")),
         ]
+
+    private static func number(
+        _ name: String, _ standard: String,
+        _ path: any (WritableKeyPath<ReliableCallSettings, Int> & Sendable), _ property: String
+    ) -> PitayaKey {
+        PitayaKey(
+            "worker.\(name)", standard,
+            .sets("settings.cluster.reliable.\(property)") { value, settings throws(PitayaFault) in
+                settings.cluster.reliable[keyPath: path] = try value.int(in: 0...1_000_000)
+            })
+    }
+
+    /// Redis is used when one of its keys is set.
+    private static func redis(
+        _ name: String, _ standard: String, _ property: String,
+        _ set: @escaping @Sendable (PitayaValue, inout RedisSettings) throws(PitayaFault) -> Void
+    ) -> PitayaKey {
+        PitayaKey(
+            "worker.\(name)", standard,
+            .sets("settings.cluster.reliable.redis.\(property)") { value, settings throws(PitayaFault) in
+                var redis = settings.cluster.reliable.redis ?? RedisSettings()
+                try set(value, &redis)
+                settings.cluster.reliable.redis = redis
+            })
+    }
 
     private static func nothing(_ prefix: String, _ why: String, _ keys: [(String, String)]) -> [PitayaKey] {
         keys.map { name, standard in PitayaKey("\(prefix).\(name)", standard, .nothing(why)) }

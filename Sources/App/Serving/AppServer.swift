@@ -57,11 +57,15 @@ final class AppServer: Sendable {
 
     /// Returns how many messages were still under way when their time was over. Nil leaves sessions no time.
     func close(drainingWithin most: Duration?) async -> Int {
+        let limit = most ?? plan.settings.drainLimit
+        for await _ in await begin(shards[0], { shard, then in
+            guard let calls = shard.cluster?.reliable else { return then(0) }
+            calls.end(within: limit, then: then)
+        }) {}
         await member?.leave()
         for listening in listening.withLock({ exchange(&$0, with: []) }) { await listening.stop() }
         if most != nil, let drain = plan.settings.drain { await letLeave(drain) }
         app.timers.end()
-        let limit = most ?? plan.settings.drainLimit
         for await _ in await begin(shards[0], { shard, then in
             guard let cluster = shard.cluster else { return then(0) }
             cluster.takeNoMore(within: min(limit, .seconds(1)), then: then)
