@@ -38,6 +38,8 @@ final class AppPlan: Sendable {
     let remotes: RouteTable
     let dictionary: PomeloDictionary
     let cluster: AppCluster?
+    /// Nil where nothing is traced.
+    let tracer: Tracer?
     /// Clients connect to this server.
     let isFrontend: Bool
     /// How a server of a type is chosen for a client's message.
@@ -57,7 +59,7 @@ final class AppPlan: Sendable {
     let refusal: [UInt8]
 
     init(_ blueprint: AppBlueprint, _ app: App) throws {
-        var faults = app.settings.faults + app.settings.meterFaults + blueprint.moduleFaults
+        var faults = app.settings.faults + app.settings.meterFaults + (app.settings.tracing?.faults ?? []) + blueprint.moduleFaults
         if blueprint.place != nil {
             faults += app.settings.cluster.faults
             for (what, name) in [("type", app.type), ("id", app.id)] {
@@ -84,6 +86,7 @@ final class AppPlan: Sendable {
         cluster = blueprint.place.map {
             AppCluster(registry: $0.registry, bus: $0.bus, settings: app.settings.cluster)
         }
+        tracer = settings.tracing.map { Tracer($0) }
         (choices, works, serverHooks) = (blueprint.choices, blueprint.works, blueprint.serverHooks)
         isFrontend = app.settings.cluster.isFrontend ?? !blueprint.acceptors.isEmpty
         (validators, authentication) = (blueprint.validators, blueprint.authentication)

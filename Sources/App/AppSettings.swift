@@ -31,6 +31,8 @@ public struct AppSettings: Sendable {
     public var groups = GroupLimits()
     /// Labels of all meters of this app besides `serverType`: `game`, a region.
     public var meterLabels: [String: String] = [:]
+    /// Where spans of messages and calls are sent; nil for nowhere.
+    public var tracing: TracingSettings?
     public var cluster = ClusterSettings()
     public init() {}
 

@@ -18,6 +18,8 @@ public final class Context {
     /// By which the client knows the answer; zero for a notify.
     let id: UInt64
     let arrived: Moment
+    /// Nil where nothing is traced, or not this.
+    var span: RequestSpan?
     private var sleepers: [Sleeper] = []
     private var isCancelled = false
 

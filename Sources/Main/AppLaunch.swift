@@ -29,6 +29,7 @@ struct AppLaunch {
         configuration.read(environment: environment)
         warnings = configuration.warnings
         var settings = try AppSettings(pitaya: configuration, over: settings)
+        settings.tracing = settings.tracing ?? TracingSettings(environment: environment)
         if call.given(flags.heartbeat) { settings.heartbeat = call[flags.heartbeat] }
         if call.given(AppFlags.compression) {
             let isOn = call[AppFlags.compression] == .true

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A moment of the wall clock, shown as `2025-11-21T06:45:20.123456Z`.
-package struct Timestamp: Sendable {
+package struct Timestamp: Sendable, Equatable {
     package let seconds: Int
     package let nanoseconds: Int
 

@@ -163,11 +163,14 @@ final class ClusterPart {
         _ server: ClusterServer, _ request: PomeloProtos.Request, for context: Context?, _ values: JSON.Object = [:]
     ) async throws -> [UInt8] {
         let limit = limit(of: context)
-        let body = complete(request, for: context, within: limit, values)
+        let span = beginSpan(to: server, context, values)
+        let body = complete(request, for: context, within: limit, values, span)
         let answer: BusResponse
         do throws(BusError) {
             answer = try await port.request(ClusterSubject.server(server.type, server.id), body, deadline: limit)
+            span?.end(nil)
         } catch {
+            span?.end(error.code)
             if case .noResponders = error { throw Nobody(server: server) }
             throw AppError(error, of: server)
         }
@@ -185,11 +188,12 @@ final class ClusterPart {
     }
 
     private func complete(
-        _ request: PomeloProtos.Request, for context: Context?, within limit: Duration, _ values: JSON.Object = [:]
+        _ request: PomeloProtos.Request, for context: Context?, within limit: Duration, _ values: JSON.Object = [:],
+        _ span: RequestSpan? = nil
     ) -> [UInt8] {
         var request = request
         if own.isFrontend { request.frontendID = own.id }
-        request.metadata = CallMetadata.bytes(metadata(for: context, within: limit, values))
+        request.metadata = CallMetadata.bytes(metadata(for: context, within: limit, values, span))
         return request.protobuf
     }
 
@@ -210,9 +214,12 @@ final class ClusterPart {
         return min(settings.callLimit, max(deadline - shard.loop.clockTime, .milliseconds(1)))
     }
 
-    private func metadata(for context: Context?, within limit: Duration, _ values: JSON.Object) -> JSON.Object {
+    private func metadata(
+        for context: Context?, within limit: Duration, _ values: JSON.Object, _ span: RequestSpan?
+    ) -> JSON.Object {
         var all = context?.metadata ?? [:]
         for (key, value) in values { all[key] = value }
+        if let span { all[CallMetadata.trace] = span.context.headers(over: all[CallMetadata.trace]) }
         all[CallMetadata.peerID] = .string(own.id)
         all[CallMetadata.peerType] = .string(own.type)
         all[CallMetadata.timeout] = .string(GoText.text(limit))

@@ -47,6 +47,7 @@ final class Serving: Caller {
     }
 
     func answer(_ outcome: Result<[UInt8], any Error>, id: UInt64, _ route: Route, _ context: Context) {
+        context.endSpan(outcome)
         let time = shard.loop.clockTime - context.arrived
         switch outcome {
         case .success(let body):
@@ -108,6 +109,7 @@ extension ClusterPart {
             arrived: shard.loop.now, deadline: limit.map { shard.loop.now + $0 })
         context.metadata = metadata
         context.metadata[CallMetadata.route] = .string(found.name)
+        if let tracer = shard.plan.tracer { context.beginSpan(tracer) }
         if case .elsewhere(let frontend) = session.home { frontend.context = context }
         if let run = found.plain, notBegun == 0 {
             return serving.answer(run(call.msg.data, context), id: call.msg.id, found, context)

@@ -220,6 +220,7 @@ final class AppConnection: LinkHandler, Caller {
         let context = Context(
             session, route: name, id: id, isRequest: isRequest, arrived: link.loop.now,
             deadline: plan.settings.callLimit.map { link.loop.now + $0 })
+        if let tracer = plan.tracer { context.beginSpan(tracer) }
         if let run = route.plain, notBegun == 0 {
             return answer(run(body, context), id: id, route, context)
         }
@@ -260,6 +261,7 @@ final class AppConnection: LinkHandler, Caller {
     // MARK: Messages out
 
     func answer(_ outcome: Result<[UInt8], any Error>, id: UInt64, _ route: Route, _ context: Context) {
+        context.endSpan(outcome)
         let time = shard.loop.clockTime - context.arrived
         switch outcome {
         case .success(let body):

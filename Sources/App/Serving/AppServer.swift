@@ -51,6 +51,12 @@ final class AppServer: Sendable {
         }
         try await member?.start(self)
         app.timers.begin(self)
+        guard let tracer = plan.tracer else { return }
+        let resource = ["service.name": app.type, "service.instance.id": app.id, "service.version": Version.current]
+        await shards[0].run { loop, shard in
+            shard.exporter = SpanExporter(on: loop, tracer.queue, tracer.settings, resource: resource)
+            shard.exporter?.begin()
+        }
     }
 
     // MARK: The end
@@ -76,6 +82,10 @@ final class AppServer: Sendable {
         for wait in waits { for await count in wait { cutOff += count } }
         await modules.beforeStop(app)
         for shard in shards { await shard.run { _, shard in shard.closeAll() } }
+        for await _ in await begin(shards[0], { shard, then in
+            guard let exporter = shard.exporter else { return then(0) }
+            exporter.end(within: min(limit, .seconds(2))) { then(0) }
+        }) {}
         await modules.stop(app)
         return cutOff
     }

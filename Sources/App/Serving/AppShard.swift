@@ -14,6 +14,8 @@ final class AppShard: LinkIntake, TimerTarget {
     var server: AppServer?
     /// Nil for a server that is alone.
     private(set) var cluster: ClusterPart?
+    /// What sends the spans of all loops, on the first one.
+    var exporter: SpanExporter?
     private(set) var mailbox: Mailbox<AppMail>
     private(set) lazy var timers = ShardTimers(self)
     private let mostCalls: Int
