@@ -22,7 +22,7 @@ extension TunnelPart {
                     return AdminReport(
                         figures: [
                             ("clients", "\(clients.count)"), ("rules", "\(rules.count)"),
-                            ("visitors", "\(node.visitors)"),
+                            ("visitors", "\(node.transferCount)"),
                         ],
                         tables: [
                             AdminTable("clients", ["tunnelId", "id", "address"], clients, actions: ["tunnel.kick"]),

@@ -103,7 +103,7 @@ public actor TunnelPart: NodePart {
         }
         let cutOff = await node.run { _, node in
             defer { node.close() }
-            return node.visitors
+            return node.transferCount
         }
         await registry.close()
         return cutOff
