@@ -45,6 +45,7 @@ final class TrafficLedger: TimerTarget {
     func flush() {
         guard let node else { return }
         node.transfers.noteTraffic()
+        known = known.filter { node.rules[$0.key] != nil }
         for owner in pending.keys.sorted() { add(owner, to: node.settings.month()) }
     }
 

@@ -226,7 +226,8 @@ final class Transfer: LinkHandler {
         guard isWaiting else { return }
         if let transfers, transfers.tryNext(self) { return }
         tell(code)
-        visitor.close(.connectFailed.with("\(words) (code \(code))"))
+        let reason = CloseReason.connectFailed.with("\(words) (code \(code))")
+        if visitor.traits.keepsMessages { _ = DeafFlow(visitor, reason) } else { visitor.close(reason) }
         leave()
     }
 

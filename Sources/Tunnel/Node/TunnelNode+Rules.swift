@@ -95,7 +95,9 @@ extension TunnelNode {
         guard request.targetTunnel.isTunnelNumber else {
             throw TunnelRefusal(.failed, "targetTunnelId is the number of a tunnel, 8 digits")
         }
-        guard let listen = TunnelAddress(request.listenAddress) else {
+        let mine = rules[session.client] ?? [:]
+        let isGiven = request.listenAddress.isEmpty && settings.domain.isDomain
+        guard let listen = isGiven ? TunnelAddress.domain("") : TunnelAddress(request.listenAddress) else {
             throw TunnelRefusal(.failed, "listenAddr is no address where a rule could listen; see docs/tunnel.md")
         }
         guard let target = TargetAddress(request.targetAddress) else {
@@ -103,6 +105,12 @@ extension TunnelNode {
         }
         guard listen.leads(to: target) else {
             throw TunnelRefusal(.failed, "\(listen.text) cannot lead to \(target); see docs/tunnel.md")
+        }
+        if case .domain(let name) = listen, name.isBelow(settings.domain), mine[name] == nil {
+            throw TunnelRefusal(.forbidden, "names below \(settings.domain) are given; ask for none to get one")
+        }
+        if isGiven, !request.options.group.isEmpty {
+            throw TunnelRefusal(.failed, "a group needs a name that all of it know")
         }
         if let objection = request.options.objection(listen, to: target) { throw TunnelRefusal(.failed, objection) }
         if case .port(_, _, let port) = listen {
@@ -114,29 +122,32 @@ extension TunnelNode {
         guard request.limits.sources.allSatisfy({ AddressRange($0) != nil }) else {
             throw TunnelRefusal(.failed, "allowSources has something that is no address and no range")
         }
-        let mine = rules[session.client] ?? [:]
         guard mine.count < settings.rules || mine[listen.text] != nil else {
             throw TunnelRefusal(.tooMany, "\(settings.rules) rules are there; delete one")
         }
         return (listen, target)
     }
 
-    /// Port 0 becomes one that is free; one that another has just taken is not tried again.
+    /// Port 0 becomes one that is free, and no name one that nobody has.
     private func put(
         _ rule: TunnelRule, _ tunnel: RegistryEntry, attempt: Int, _ done: @escaping TunnelBook.Done<TunnelRule>
     ) {
-        guard case .port(let kind, let node, 0) = rule.listenAddress else {
-            return book.put(rule, whileUnchanged: tunnel, done)
-        }
         var chosen = rule
-        let range = settings.allowPorts[Int.random(in: 0..<settings.allowPorts.count, using: &loop.random)]
-        chosen.listenAddress = .port(kind, node: node, UInt16.random(in: range, using: &loop.random))
+        switch rule.listenAddress {
+        case .port(let kind, let node, 0):
+            let range = settings.allowPorts[Int.random(in: 0..<settings.allowPorts.count, using: &loop.random)]
+            chosen.listenAddress = .port(kind, node: node, UInt16.random(in: range, using: &loop.random))
+        case .domain(""):
+            chosen.listenAddress = .domain(
+                "c\(Int.random(in: 100_000...999_998, using: &loop.random)).\(settings.domain)")
+        case .port, .domain, .client, .unix: return book.put(rule, whileUnchanged: tunnel, done)
+        }
         let isMine = rules[rule.owner]?[chosen.listenAddress.text] != nil
         let next = { [weak self] (refusal: TunnelRefusal) in
             guard let self, attempt < 32 else { return done(.failure(refusal)) }
             put(rule, tunnel, attempt: attempt + 1, done)
         }
-        if isMine { return next(TunnelRefusal(.tooMany, "no port is free")) }
+        if isMine { return next(TunnelRefusal(.tooMany, "nothing is free")) }
         book.put(chosen, whileUnchanged: tunnel) { result in
             if case .failure(let refusal) = result, refusal.code == .forbidden { return next(refusal) }
             done(result)

@@ -45,6 +45,8 @@ public struct TunnelNodeSettings: Sendable {
     /// This node's certificate, for the others to know it by.
     public var certificate: TLSFingerprint?
 
+    /// A name below which rules get names that they do not choose, such as `c123456.example.org`; none when empty.
+    public var domain = ""
     /// What the rules of one client may move in a month at all nodes, in bytes; nil for any number.
     public var monthlyBytes: Int?
     /// How often what was moved is written down.

@@ -163,6 +163,9 @@ extension String {
     /// As long as the system takes.
     var isSocketPath: Bool { isFolderPath && utf8.count < 108 && !hasSuffix("/") }
 
+    /// The same name, or one below it.
+    func isBelow(_ domain: String) -> Bool { !domain.isEmpty && (self == domain || hasSuffix("." + domain)) }
+
     /// A name or address, with a port or without one.
     var isHostField: Bool {
         if lowercased().isDomain || HostPort(self).map({ $0.host.lowercased().isDomain }) ?? false { return true }

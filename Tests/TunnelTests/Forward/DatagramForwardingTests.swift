@@ -52,6 +52,22 @@ import Testing
         #expect(await scene.world.nodes[0].run { _, node in node.transferCount } == 0)
     }
 
+    @Test func `a target that is offline is not asked for with every datagram`() async throws {
+        let scene = try await ForwardScene("udp://127.0.0.1:53", to: "udp://10.0.0.5:53")
+        await scene.target.close()
+        scene.advance(.seconds(1))
+        let visitor = await scene.world.flow(to: "127.0.0.1:53", [1])
+        for _ in 0..<20 {
+            await visitor.send([1])
+            scene.advance(.milliseconds(20))
+        }
+        #expect(await visitor.closeReason == nil)
+        scene.advance(.seconds(1))
+        #expect(await visitor.closeReason == .reset)
+        #expect(await scene.world.traffic(scene.name).connections == 1)
+        #expect(await scene.world.nodes[0].run { _, node in node.transferCount } == 0)
+    }
+
     @Test func `a flow comes over another node too`() async throws {
         let scene = try await ForwardScene("udp://127.0.0.1:53", to: "udp://10.0.0.5:53", nodes: 2, targetAt: 1)
         _ = try await scene.world.target("10.0.0.5:53", datagrams: true)

@@ -118,6 +118,16 @@ import Testing
         #expect(await scene.world.nodes[0].run { _, node in node.transferCount } == 0)
     }
 
+    @Test func `HTTP does not go on as another HTTP that nobody reads`() async throws {
+        let scene = try await WebScene()
+        let visitor = await scene.ask(
+            "GET /told/1 HTTP/1.1\nHost: shop.example\nConnection: Upgrade, HTTP2-Settings\nUpgrade: h2c\n"
+                + "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\n\n")
+        #expect(await visitor.text.hasPrefix("HTTP/1.1 200 "))
+        #expect(await !visitor.text.lowercased().contains("upgrade"))
+        #expect(await !visitor.text.lowercased().contains("http2-settings"))
+    }
+
     @Test func `an answer of another protocol that nobody asked for is none`() async throws {
         let scene = try await WebScene()
         let visitor = await scene.ask("GET /socket HTTP/1.1\nHost: shop.example\n\n")
@@ -204,6 +214,46 @@ import Testing
         let old = await scene.ask("GET /told/2 HTTP/1.0\nHost: shop.example\n\n")
         #expect(await old.text.contains("\r\n\r\n/told/2\nhost: shop.example\n"))
         #expect(await old.hasEnded)
+    }
+
+    @Test func `a rule without a name gets one, and chooses none where names are given`() async throws {
+        let world = try await TunnelWorld { $0.domain = "tunnel.example" }
+        let client = await world.client()
+        let identity = try #require(await client.identity)
+        var request = TunnelRuleRequest(listen: "", target: "http://10.0.0.5", of: identity.tunnel)
+        var names: Set<String> = []
+        for _ in 0..<3 {
+            let name = try #require(await world.add(request, by: client).rule).listenAddress.text
+            #expect(name.hasSuffix(".tunnel.example") && name.hasPrefix("c") && name.utf8.count == 22)
+            names.insert(name)
+        }
+        #expect(names.count == 3)
+        for (listen, code) in [
+            ("x.tunnel.example", 403), ("tunnel.example", 403), (names.sorted()[0], 200), ("xtunnel.example", 200),
+        ] {
+            request.listenAddress = listen
+            #expect(await world.add(request, by: client).code == code)
+        }
+        (request.listenAddress, request.options.group) = ("", "x")
+        #expect(await world.add(request, by: client).code == 400)
+        (request.options.group, request.targetAddress) = ("", "tcp://10.0.0.5:22")
+        #expect(await world.add(request, by: client).code == 400)
+    }
+
+    @Test func `the door of a node answers for names besides itself`() async throws {
+        let scene = try await WebScene()
+        let (entrance, node) = (scene.world.network.pipe("door"), scene.world.nodes[0])
+        _ = try await scene.world.world.run { try await entrance.open(into: [await TunnelDoor.open(for: node)]) }
+        for (path, host, status) in [
+            ("/told/1", "shop.example", "200"), ("/_zhangyu/healthz", "shop.example", "200"),
+            ("/_zhangyu/healthz", "node.example", "200"), ("/told/1", "node.example", "404"),
+        ] {
+            let visitor = await scene.world.visitor(
+                to: "door", "GET \(path) HTTP/1.1\r\nHost: \(host)\r\n\r\n")
+            scene.advance(.seconds(1))
+            #expect(await visitor.text.hasPrefix("HTTP/1.1 \(status) "))
+        }
+        #expect(await scene.world.traffic(scene.scene.name).connections == 1)
     }
 
     // MARK: TLS

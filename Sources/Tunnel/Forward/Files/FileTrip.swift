@@ -9,7 +9,9 @@ final class FileTrip: LinkHandler {
         var routes = HTTPRoutes()
         let folder = FileFolder(rule.targetAddress.path)
         routes.get("/*path") { exchange in FileVisit.begin(exchange, folder) }
-        let trip = FileTrip(HTTPServer(on: client.loop, routes: routes))
+        // Longer than nodes keep connections without a request, so that none goes to one that is just ending.
+        let limits = HTTPServerLimits(idle: .seconds(120))
+        let trip = FileTrip(HTTPServer(on: client.loop, routes: routes, limits: limits))
         let stream = client.carrier.peer.dial(handler: trip)
         stream?.write(StreamGreeting.bytes(TunnelNode.Path.go, headers: headers, on: client.loop))
     }

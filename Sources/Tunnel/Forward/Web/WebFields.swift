@@ -69,8 +69,10 @@ extension HTTPRequestHead {
 
     var hasBody: Bool { headers.contains("transfer-encoding") || headers.bodyLength ?? 0 > 0 }
 
+    /// But not to HTTP/2: what came then nobody here would have looked at.
     var asksForUpgrade: Bool {
         version == .http11 && !hasBody && headers.lists("connection", "upgrade") && headers.contains("upgrade")
+            && !headers.lists("upgrade", "h2c")
     }
 
     /// As the host itself is asked for it.

@@ -15,7 +15,8 @@ final class WebNames {
         if case .domain(let name)? = old?.listenAddress, old != new {
             owners[name]?.removeAll { $0 == old?.owner }
             if owners[name]?.isEmpty ?? false { owners[name] = nil }
-            ways.removeValue(forKey: name)?.close()
+            // Requests that are under way go on, unless the rule's own connections have just been ended.
+            if ways[name]?.rule.name == old?.name { ways[name] = nil }
         }
         if case .domain(let name)? = new?.listenAddress, let owner = new?.owner {
             owners[name] = (owners[name] ?? []).filter { $0 != owner } + [owner]
@@ -30,10 +31,12 @@ final class WebNames {
         name.release(on: node.loop)
     }
 
-    /// Answers requests for names of rules. With `all`, also those for other names, with a page that says so.
+    /// Answers requests for names of rules. With `all`, also those for other names, with a page that says so. Without,
+    /// not for what is the node's own: whoever has a rule for the node's name would be given the tokens of others.
     func claim(in routes: inout HTTPRoutes, all: Bool) {
         let claims = { [weak self] (head: HTTPRequestHead) in
-            all || head.hostName.map { self?.rule(for: $0) != nil } ?? false
+            if all { return true }
+            return !head.path.hasPrefix("/_zhangyu/") && head.hostName.map { self?.rule(for: $0) != nil } ?? false
         }
         routes.claim(claims, body: .pieces()) { [weak self] exchange in
             guard let self else { return WebPage.answer(exchange, .serviceUnavailable) }
