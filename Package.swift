@@ -75,7 +75,7 @@ let package = Package(
             path: "Sources/Command", swiftSettings: strict),
         library("Testing", ["OmniwayTransport"]),
 
-        tests("Arguments", ["OmniwayArguments"]),
+        tests("Arguments", ["OmniwayArguments", "OmniwayTesting"]),
         tests("Telemetry", ["OmniwayTelemetry", "OmniwayTransport", "OmniwayTesting"]),
         tests("Crypto", ["OmniwayCrypto", "OmniwayTesting"]),
         tests("Wire", ["OmniwayWire", "OmniwayCrypto", "OmniwayTesting"]),

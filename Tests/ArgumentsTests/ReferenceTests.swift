@@ -1,4 +1,4 @@
-import Foundation
+import OmniwayTesting
 import Testing
 
 @testable import OmniwayArguments
@@ -14,32 +14,26 @@ private let command = Command(
 
 @Suite struct ReferenceTests {
     /// What bash would offer behind these words; the last of them is under the cursor.
-    private func offered(behind words: [String]) throws -> Set<String> {
+    private func offered(behind words: [String]) async throws -> Set<String> {
         let script =
             command.completion(for: .bash) + """
                 COMP_WORDS=(\(words.map { "\"\($0)\"" }.joined(separator: " ")))
                 COMP_CWORD=\(words.count - 1)
                 _tool tool "\(words[words.count - 1])"
-                printf '%s\\n' "${COMPREPLY[@]}"
+                printf '%s\\n' "${COMPREPLY[@]}" done
                 """
-        let shell = Process()
-        shell.executableURL = URL(fileURLWithPath: "/bin/bash")
-        shell.arguments = ["-euc", script]
-        let output = Pipe()
-        shell.standardOutput = output
-        try shell.run()
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        shell.waitUntilExit()
-        #expect(shell.terminationStatus == 0)
-        return Set(text.split(separator: "\n").map(String.init))
+        let shell = try await TestProgram(["bash", "-euc", script]) { $0 == "done" }
+        let lines = await shell.lines
+        #expect(await shell.stop() == 0)
+        return Set(lines.dropLast())
     }
 
-    @Test func `bash completes commands, commands within them, and their flags`() throws {
-        #expect(try offered(behind: ["tool", ""]) == ["go", "show", "--loud", "--help"])
-        #expect(try offered(behind: ["tool", "s"]) == ["show"])
-        #expect(try offered(behind: ["tool", "go", "--f"]) == ["--fast"])
-        #expect(try offered(behind: ["tool", "--loud", "show", ""]) == ["all", "one", "--loud", "--help"])
-        #expect(try offered(behind: ["tool", "show", "one", "--"]) == ["--loud", "--help"])
+    @Test func `bash completes commands, commands within them, and their flags`() async throws {
+        #expect(try await offered(behind: ["tool", ""]) == ["go", "show", "--loud", "--help"])
+        #expect(try await offered(behind: ["tool", "s"]) == ["show"])
+        #expect(try await offered(behind: ["tool", "go", "--f"]) == ["--fast"])
+        #expect(try await offered(behind: ["tool", "--loud", "show", ""]) == ["all", "one", "--loud", "--help"])
+        #expect(try await offered(behind: ["tool", "show", "one", "--"]) == ["--loud", "--help"])
     }
 
     @Test func `zsh reads what bash reads, and fish has a line for each word`() {

@@ -89,7 +89,8 @@ import Testing
         let tunnel = try await RunningTunnel.start("--admin-key-file \(folder.file("secret"))")
         let said = try await RunningGateway.script(
             #"""
-            api() { curl -sS --cacert \#(tunnel.folder.file("node.crt")) https://\#(tunnel.address)/_zhangyu/$1 "${@:2}"; }
+            own=\#(tunnel.folder.file("node.crt"))
+            api() { curl -sS --cacert $own https://\#(tunnel.address)/_zhangyu/$1 "${@:2}"; }
             jwt=$(api auth/login -d '{"appId":"admin","secret":"a word for administrators"}' |
                 sed 's/.*"tokenString":"\([^"]*\)".*/\1/')
             api node/list -H "Authorization: Bearer $jwt"; echo
@@ -110,8 +111,9 @@ import Testing
         await client.stop()
         let later = try await RunningGateway.script(
             """
+            own=\(tunnel.folder.file("node.crt"))
             for i in 1 2 3 4 5 6 7 8 9 10; do
-                curl -sS -m 5 --cacert \(tunnel.folder.file("node.crt")) https://\(tunnel.address)/_zhangyu/healthz && break
+                curl -sS -m 5 --cacert $own https://\(tunnel.address)/_zhangyu/healthz && break
                 sleep 0.2
             done 2>/dev/null
             """)

@@ -8,7 +8,8 @@ import Testing
         let context = try #require(TraceContext(traceparent: text, tracestate: "rojo=00f067aa0ba902b7"))
         #expect(context.traceparent == text)
         #expect(context.isSampled && context.state == "rojo=00f067aa0ba902b7")
-        #expect(TraceContext(traceparent: "00-00000000000000000000000000000001-0000000000000001-00")?.isSampled == false)
+        #expect(
+            TraceContext(traceparent: "00-00000000000000000000000000000001-0000000000000001-00")?.isSampled == false)
     }
 
     @Test func `a later version is read as far as it is known`() {
@@ -21,9 +22,13 @@ import Testing
         "00-00000000000000000000000000000000-b7ad6b7169203331-01",
         "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
         "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
-        "00-0af7651916cd43dd8448eb211c80319-b7ad6b7169203331-01", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b71692033-01",
-        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1", "00-+af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    ]) func `what the standard forbids is no context`(_ text: String) { #expect(TraceContext(traceparent: text) == nil) }
+        "00-0af7651916cd43dd8448eb211c80319-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b71692033-01",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1",
+        "00-+af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ]) func `what the standard forbids is no context`(_ text: String) {
+        #expect(TraceContext(traceparent: text) == nil)
+    }
 
     @Test func `a state that is too long or no text is left out`() {
         for state in [String(repeating: "x", count: 513), "a=\n", "a=ü"] {

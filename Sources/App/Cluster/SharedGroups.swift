@@ -130,7 +130,8 @@ public struct SharedGroups: Sendable {
                 AppError.unknown, "\"\(name)\" cannot be a group of the cluster: at most 256 bytes, and no /")
         }
         return SharedGroup(
-            registry: member.cluster.registry, limits: member.cluster.settings, key: RegistryBytes(member.keys.group(name)),
+            registry: member.cluster.registry, limits: member.cluster.settings,
+            key: RegistryBytes(member.keys.group(name)),
             members: RegistryBytes(member.keys.members(of: name)), all: RegistryBytes(member.keys.groups))
     }
 }

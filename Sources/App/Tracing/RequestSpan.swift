@@ -25,7 +25,8 @@ final class RequestSpan {
     private var hasEnded = false
 
     init(
-        _ context: TraceContext, parent: UInt64?, _ name: String, _ kind: TraceSpan.Kind, _ attributes: [String: String],
+        _ context: TraceContext, parent: UInt64?, _ name: String, _ kind: TraceSpan.Kind,
+        _ attributes: [String: String],
         _ tracer: Tracer
     ) {
         (self.context, self.parent, self.name, self.kind) = (context, parent, name, kind)
