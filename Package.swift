@@ -73,7 +73,7 @@ let package = Package(
         .executableTarget(
             name: "OmniwayCommand", dependencies: ["Omniway", "OmniwayMain", "OmniwayArguments", "RoomApp"],
             path: "Sources/Command", swiftSettings: strict),
-        library("Testing", ["OmniwayTransport"]),
+        library("Testing", ["OmniwayWire", "OmniwayTransport"]),
 
         tests("Arguments", ["OmniwayArguments", "OmniwayTesting"]),
         tests("Telemetry", ["OmniwayTelemetry", "OmniwayTransport", "OmniwayTesting"]),
@@ -120,7 +120,7 @@ let package = Package(
         tests(
             "Mesh",
             [
-                "PheromonesExample", "OmniwayMesh", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry",
+                "PheromonesExample", "MeshBenchmark", "OmniwayMesh", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry",
                 "OmniwayTesting",
             ]),
         tests("Document", []),
@@ -179,5 +179,6 @@ let package = Package(
         benchmark("AppBenchmark", "app", ["Omniway"]),
         benchmark("BusBenchmark", "bus", ["OmniwayCluster"]),
         benchmark("TunnelBenchmark", "tunnel", ["OmniwayTunnel"]),
+        benchmark("MeshBenchmark", "mesh", ["OmniwayWire", "OmniwayTesting"]),
     ]
 )

@@ -35,7 +35,7 @@ import Testing
         ],
         "Main": ["Glibc", "FoundationEssentials", "Omniway", "OmniwayArguments"],
         "Command": ["Glibc", "FoundationEssentials", "Omniway", "OmniwayMain", "OmniwayArguments", "RoomApp"],
-        "Testing": ["Glibc", "Synchronization", "FoundationEssentials", "OmniwayTransport"],
+        "Testing": ["Glibc", "Synchronization", "FoundationEssentials", "OmniwayWire", "OmniwayTransport"],
     ]
 
     @Test func `imports follow the arrows`() throws {

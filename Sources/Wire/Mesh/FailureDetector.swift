@@ -97,7 +97,7 @@ package struct FailureDetector: Sendable {
     private var members: [NodeID: Member] = [:]
     private var round: [NodeID] = []
     /// Where a new member comes in the round: at the end, all nodes would ask the oldest last.
-    private var places: MeshRandom
+    private var places: SeededRandom
     private var probe: Probe?
     private var relays: [Relay] = []
     private var lastNumber: UInt64 = 0
@@ -107,9 +107,9 @@ package struct FailureDetector: Sendable {
 
     private static let mostRelays = 64
 
-    package init(_ own: NodeID, _ settings: Settings = Settings(), at now: Duration, random: inout MeshRandom) {
+    package init(_ own: NodeID, _ settings: Settings = Settings(), at now: Duration, random: inout SeededRandom) {
         (self.own, self.settings) = (own, settings)
-        places = MeshRandom(seed: random.next())
+        places = SeededRandom(seed: random.next())
         gossipAt = now + random.around(settings.gossipInterval)
         exchangeAt = now + random.around(settings.exchangeInterval)
     }
@@ -130,7 +130,7 @@ package struct FailureDetector: Sendable {
         return deadline
     }
 
-    package mutating func handle(_ event: Event, at now: Duration, random: inout MeshRandom) -> [Action] {
+    package mutating func handle(_ event: Event, at now: Duration, random: inout SeededRandom) -> [Action] {
         var actions: [Action] = []
         switch event {
         case .found(let node):
@@ -285,7 +285,7 @@ package struct FailureDetector: Sendable {
 
     // MARK: Time
 
-    private mutating func tick(_ now: Duration, _ actions: inout [Action], _ random: inout MeshRandom) {
+    private mutating func tick(_ now: Duration, _ actions: inout [Action], _ random: inout SeededRandom) {
         endSuspicions(now, &actions)
         for relay in relays where relay.until <= now {
             actions.append(.send(.nack(relay.askersNumber, nextNews(about: relay.asker)), to: relay.asker))
@@ -321,7 +321,7 @@ package struct FailureDetector: Sendable {
         }
     }
 
-    private mutating func gossip(_ actions: inout [Action], _ random: inout MeshRandom) {
+    private mutating func gossip(_ actions: inout [Action], _ random: inout SeededRandom) {
         guard !news.isEmpty else { return }
         for node in living.shuffled(using: &random).prefix(settings.gossipNodes) {
             let updates = nextNews(about: node)
@@ -329,7 +329,7 @@ package struct FailureDetector: Sendable {
         }
     }
 
-    private mutating func advanceProbe(_ now: Duration, _ actions: inout [Action], _ random: inout MeshRandom) {
+    private mutating func advanceProbe(_ now: Duration, _ actions: inout [Action], _ random: inout SeededRandom) {
         if var current = probe {
             if current.endAt <= now {
                 probe = nil
@@ -347,7 +347,7 @@ package struct FailureDetector: Sendable {
     }
 
     /// In an order that is drawn anew for each round, so nobody is forgotten for longer than two rounds.
-    private mutating func beginProbe(_ now: Duration, _ actions: inout [Action], _ random: inout MeshRandom) {
+    private mutating func beginProbe(_ now: Duration, _ actions: inout [Action], _ random: inout SeededRandom) {
         if round.isEmpty { round = members.keys.sorted().shuffled(using: &random) }
         while let node = round.popLast() {
             guard let member = members[node], member.status != .dead else { continue }

@@ -6,7 +6,8 @@ extension Gossip {
 
     /// What was seen of the origins that were heard of lately.
     func digest(at now: Duration) -> [GossipMessage.Digest] {
-        let lately = origins.filter { now - $0.value.heardAt <= settings.cacheTime }
+        // For longer than payloads are kept: who has had one early must not be sent it by who has had it late.
+        let lately = origins.filter { now - $0.value.heardAt <= settings.cacheTime * 2 }
             .sorted { ($1.value.heardAt, $0.key) < ($0.value.heardAt, $1.key) }.prefix(Self.mostOrigins)
         return lately.sorted { $0.key < $1.key }.map { node, origin in
             GossipMessage.Digest(
@@ -16,15 +17,20 @@ extension Gossip {
     }
 
     /// What is here and was not seen there, oldest first. What is missing there and not here any more is said too.
-    func answer(_ digests: [GossipMessage.Digest], to node: NodeID) -> [Action] {
+    mutating func answer(
+        _ digests: [GossipMessage.Digest], _ slot: Int, _ node: NodeID, _ now: Duration
+    ) -> [Action] {
+        guard var link = links[slot] else { return [] }
+        if now - link.repairedSince >= settings.cacheTime / 2 { (link.repaired, link.repairedSince) = ([], now) }
         var theirs: [NodeID: GossipMessage.Digest] = [:]
         for digest in digests.prefix(Self.mostOrigins) { theirs[digest.origin] = digest }
         var actions: [Action] = []
         for (id, cached) in cache.all where id.origin != node && cached.hops < settings.maxHops {
             guard actions.count < settings.digestAnswer else { break }
-            guard Self.misses(id, theirs[id.origin]) else { continue }
+            guard Self.misses(id, theirs[id.origin]), link.repaired.insert(id).inserted else { continue }
             actions.append(.send(.repair(id, hops: cached.hops + 1, cached.payload), to: node))
         }
+        links[slot] = link
         for digest in digests.prefix(Self.mostOrigins) {
             let lost = digest.gaps.prefix(Self.mostGaps).filter { sequence in
                 let id = GossipID(origin: digest.origin, epoch: digest.epoch, sequence: sequence)

@@ -5,10 +5,13 @@
 /// and is delivered once. Times are counted from any moment that stays the same.
 package struct Gossip: Sendable {
     package struct Settings: Sendable {
-        /// How long to wait for a payload that was announced, and then for each who was asked: of the order of three
-        /// round trips, and of one.
+        /// How long to wait at least for a payload that was announced, and at most: as late as payloads have come.
         package var patience = Duration.milliseconds(200)
+        package var mostPatience = Duration.seconds(1)
+        /// How long then for each who was asked: of the order of a round trip.
         package var nextPatience = Duration.milliseconds(40)
+        /// A large payload takes its time; who was asked and goes is replaced at once.
+        package var largePatience = Duration.seconds(5)
         /// How long announcements are collected, and how many.
         package var haveDelay = Duration.milliseconds(5)
         package var haveBatch = 64
@@ -59,6 +62,8 @@ package struct Gossip: Sendable {
     var cache = GossipCache()
     private var missing: [GossipID: Missing] = [:]
     private var timers = DeadlineQueue<GossipID>()
+    /// How much later than an announcement payloads come, lately.
+    private var lateness = Duration.zero
     private var flushAt: Duration?
     private var digestAt: Duration
     package private(set) var counts = Counts()
@@ -67,6 +72,9 @@ package struct Gossip: Sendable {
         let id: NodeID
         var announced: [GossipMessage.Announcement] = []
         var isCongested = false
+        /// What it was sent in answer to digests lately: who asks again and again is not sent it again and again.
+        var repaired: Set<GossipID> = []
+        var repairedSince = Duration.zero
     }
 
     struct Origin: Sendable {
@@ -80,8 +88,14 @@ package struct Gossip: Sendable {
         /// Who has it, the first to say so first.
         var announcers: [(node: NodeID, hops: UInt8)]
         let isLarge: Bool
+        let announcedAt: Duration
         var deadline: Duration
+        /// Who was asked last, and which of the announcers is next: all of them are asked a few times.
+        var asked: NodeID?
+        var next = 0
     }
+
+    private static let askRounds = 3
 
     /// What has happened so far.
     package struct Counts: Equatable, Sendable {
@@ -96,7 +110,7 @@ package struct Gossip: Sendable {
 
     /// The epoch tells one start of a node from the next: the time of day in milliseconds, say.
     package init(
-        _ own: NodeID, epoch: UInt64, _ settings: Settings = Settings(), at now: Duration, random: inout MeshRandom
+        _ own: NodeID, epoch: UInt64, _ settings: Settings = Settings(), at now: Duration, random: inout SeededRandom
     ) {
         (self.own, self.epoch, self.settings) = (own, epoch, settings)
         digestAt = now + random.around(settings.digestInterval)
@@ -104,6 +118,9 @@ package struct Gossip: Sendable {
 
     /// When the next `.tick` is due.
     package var deadline: Duration { [flushAt, timers.first].compactMap { $0 }.reduce(digestAt, min) }
+
+    /// What the next message of this node is called.
+    package var nextID: GossipID { GossipID(origin: own, epoch: epoch, sequence: lastSequence + 1) }
 
     /// A message of this node to everybody. Nil when it is too large.
     package mutating func broadcast(_ payload: [UInt8], at now: Duration) -> (id: GossipID, actions: [Action])? {
@@ -117,11 +134,11 @@ package struct Gossip: Sendable {
         return (id, actions)
     }
 
-    package mutating func handle(_ event: Event, at now: Duration, random: inout MeshRandom) -> [Action] {
+    package mutating func handle(_ event: Event, at now: Duration, random: inout SeededRandom) -> [Action] {
         var actions: [Action] = []
         switch event {
         case .up(let node): up(node, now, &actions)
-        case .down(let node): down(node)
+        case .down(let node): down(node, now)
         case .congested(let node, let isCongested):
             if let slot = slot(of: node) { links[slot]?.isCongested = isCongested }
         case .message(let message, let node):
@@ -146,11 +163,15 @@ package struct Gossip: Sendable {
         actions.append(.send(.digest(digest(at: now)), to: node))
     }
 
-    private mutating func down(_ node: NodeID) {
+    private mutating func down(_ node: NodeID, _ now: Duration) {
         guard let slot = slot(of: node) else { return }
         links[slot] = nil
-        // Who waits for it is served by the next announcer when its time is over.
         trees.reset(slot)
+        // What it was asked for is asked of the next who has it.
+        for id in missing.filter({ $0.value.asked == node }).keys.sorted() {
+            missing[id]?.deadline = now
+            timers.insert(id, at: now)
+        }
     }
 
     // MARK: Receiving
@@ -167,6 +188,7 @@ package struct Gossip: Sendable {
             }
             trees.setLazy(false, slot, of: id.origin, most: settings.origins)
             if let waited = missing.removeValue(forKey: id) {
+                if waited.asked != node { came(late: now - waited.announcedAt) }
                 shorten(id, hops, node, slot, waited.announcers, &actions)
             }
             push(id, hops: hops, payload, from: slot, now, &actions)
@@ -182,7 +204,7 @@ package struct Gossip: Sendable {
             guard let cached = cache[id], cached.hops < settings.maxHops else { return }
             actions.append(.send(.payload(id, hops: cached.hops + 1, cached.payload), to: node))
         case .prune(let origin): trees.setLazy(true, slot, of: origin, most: settings.origins)
-        case .digest(let digests): actions += answer(digests, to: node)
+        case .digest(let digests): actions += answer(digests, slot, node, now)
         case .gone(let origin, let epoch, let last): gone(origin, epoch, last, &actions)
         }
     }
@@ -232,9 +254,9 @@ package struct Gossip: Sendable {
         }
         guard missing.count < settings.missing else { return counts.dropped += 1 }
         // What is not sent unasked need not be waited for.
-        let deadline = one.isLarge ? now : now + settings.patience
+        let deadline = one.isLarge ? now : now + patience
         missing[one.id] = Missing(
-            announcers: [(node, one.hops)], isLarge: one.isLarge, deadline: deadline)
+            announcers: [(node, one.hops)], isLarge: one.isLarge, announcedAt: now, deadline: deadline)
         timers.insert(one.id, at: deadline)
     }
 
@@ -273,7 +295,7 @@ package struct Gossip: Sendable {
 
     // MARK: Time
 
-    private mutating func tick(_ now: Duration, _ actions: inout [Action], _ random: inout MeshRandom) {
+    private mutating func tick(_ now: Duration, _ actions: inout [Action], _ random: inout SeededRandom) {
         if let flushAt, flushAt <= now {
             for slot in links.indices { flush(slot, &actions) }
             self.flushAt = nil
@@ -290,11 +312,13 @@ package struct Gossip: Sendable {
         }
     }
 
-    /// The next who has said that it has it. When nobody is left, a digest finds it.
+    /// The next who has said that it has it. When nobody answers, a digest finds it.
     private mutating func askNext(_ id: GossipID, _ now: Duration, _ actions: inout [Action]) {
-        while var waited = missing[id], !waited.announcers.isEmpty {
-            let node = waited.announcers.removeFirst().node
-            waited.deadline = now + (waited.isLarge ? settings.patience : settings.nextPatience)
+        while var waited = missing[id], waited.next < Self.askRounds * waited.announcers.count {
+            let node = waited.announcers[waited.next % waited.announcers.count].node
+            waited.next += 1
+            waited.deadline = now + (waited.isLarge ? settings.largePatience : settings.nextPatience)
+            waited.asked = node
             missing[id] = waited
             guard let slot = slot(of: node) else { continue }
             trees.setLazy(false, slot, of: id.origin, most: settings.origins)
@@ -303,6 +327,11 @@ package struct Gossip: Sendable {
         }
         missing[id] = nil
     }
+
+    private var patience: Duration { min(settings.mostPatience, max(settings.patience, lateness * 1.5)) }
+
+    /// A payload has come by itself, so much later than somebody has announced it.
+    private mutating func came(late time: Duration) { lateness = max(time, lateness * 0.95) }
 
     // MARK: What was seen
 

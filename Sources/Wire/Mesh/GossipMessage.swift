@@ -36,6 +36,10 @@ package enum GossipMessage: Equatable, Sendable {
         package let hops: UInt8
         /// It comes to nobody unasked.
         package let isLarge: Bool
+
+        package init(id: GossipID, hops: UInt8, isLarge: Bool) {
+            (self.id, self.hops, self.isLarge) = (id, hops, isLarge)
+        }
     }
 
     package struct Digest: Equatable, Sendable {
@@ -44,5 +48,9 @@ package enum GossipMessage: Equatable, Sendable {
         package let highest: UInt64
         /// Those below it that are missing.
         package let gaps: [UInt64]
+
+        package init(origin: NodeID, epoch: UInt64, highest: UInt64, gaps: [UInt64]) {
+            (self.origin, self.epoch, self.highest, self.gaps) = (origin, epoch, highest, gaps)
+        }
     }
 }

@@ -24,6 +24,11 @@ package struct Membership: Sendable {
         /// With fewer than so many in its passive view a node asks for seeds, at most this often.
         package var floor = 3
         package var seedInterval = Duration.seconds(5)
+        /// Neighbours that were lost without a word are looked for again, so that what a partition has cut grows
+        /// together: how often in the first minute and then, how long, and how many of them.
+        package var reunionInterval = (first: Duration.seconds(5), later: Duration.seconds(30))
+        package var reunionTime = Duration.seconds(900)
+        package var mostMissed = 4
         package init() {}
     }
 
@@ -73,25 +78,31 @@ package struct Membership: Sendable {
     private var shuffleAt: Duration
     private var lastShuffled: [NodeID] = []
     private var seedsAskedAt: Duration?
+    /// Neighbours that were lost without a word, and since when.
+    private var missed: [(node: NodeID, since: Duration)] = []
+    private var reunionAt: Duration?
 
     /// Most nodes that are taken of one message.
     private static let mostNodes = 16
 
-    package init(_ own: NodeID, _ settings: Settings = Settings(), at now: Duration, random: inout MeshRandom) {
+    package init(_ own: NodeID, _ settings: Settings = Settings(), at now: Duration, random: inout SeededRandom) {
         (self.own, self.settings, startedAt) = (own, settings, now)
         shuffleAt = now + random.around(settings.shuffleInterval.first)
     }
 
     /// When the next `.tick` is due.
-    package var deadline: Duration { [asked?.until, retryAt].compactMap { $0 }.reduce(shuffleAt, min) }
+    package var deadline: Duration { [asked?.until, retryAt, reunionAt].compactMap { $0 }.reduce(shuffleAt, min) }
 
-    package mutating func handle(_ event: Event, at now: Duration, random: inout MeshRandom) -> [Action] {
+    package mutating func handle(_ event: Event, at now: Duration, random: inout SeededRandom) -> [Action] {
         var actions: [Action] = []
         switch event {
         case .found(let node): found(node, &actions, &random)
         case .message(let message, let node): receive(message, node, now, &actions, &random)
         case .traffic(let node): if !active.contains(node) { actions.append(.send(.disconnect, to: node)) }
-        case .lost(let node), .unreachable(let node): lose(node, &actions)
+        case .lost(let node):
+            if active.contains(node) { miss(node, now, &random) }
+            lose(node, &actions)
+        case .unreachable(let node): lose(node, &actions)
         case .tick: tick(now, &actions, &random)
         }
         fill(now, &actions, &random)
@@ -100,7 +111,7 @@ package struct Membership: Sendable {
 
     // MARK: Joining
 
-    private mutating func found(_ node: NodeID, _ actions: inout [Action], _ random: inout MeshRandom) {
+    private mutating func found(_ node: NodeID, _ actions: inout [Action], _ random: inout SeededRandom) {
         guard node != own, !active.contains(node) else { return }
         if active.isEmpty, asked == nil {
             add(node, saying: .join, &actions, &random)
@@ -110,7 +121,7 @@ package struct Membership: Sendable {
     }
 
     private mutating func receive(
-        _ message: Message, _ sender: NodeID, _ now: Duration, _ actions: inout [Action], _ random: inout MeshRandom
+        _ message: Message, _ sender: NodeID, _ now: Duration, _ actions: inout [Action], _ random: inout SeededRandom
     ) {
         guard sender != own else { return }
         switch message {
@@ -147,7 +158,7 @@ package struct Membership: Sendable {
     }
 
     private mutating func forwardJoin(
-        _ node: NodeID, _ walk: UInt8, from sender: NodeID, _ actions: inout [Action], _ random: inout MeshRandom
+        _ node: NodeID, _ walk: UInt8, from sender: NodeID, _ actions: inout [Action], _ random: inout SeededRandom
     ) {
         let next = active.filter { $0 != sender && $0 != node }.randomElement(using: &random)
         if walk > 0, active.count > 1, let next {
@@ -170,7 +181,7 @@ package struct Membership: Sendable {
     /// What makes it a neighbour there is said before anything else can be.
     private mutating func add(
         _ node: NodeID, saying message: Message? = nil, room: Int? = nil, _ actions: inout [Action],
-        _ random: inout MeshRandom
+        _ random: inout SeededRandom
     ) {
         if asked?.node == node { asked = nil }
         guard node != own, !active.contains(node) else { return }
@@ -199,7 +210,7 @@ package struct Membership: Sendable {
     }
 
     /// Nodes for the passive view. When it is full those give way first that somebody else has been given.
-    private mutating func remember(_ nodes: [NodeID], instead given: [NodeID], _ random: inout MeshRandom) {
+    private mutating func remember(_ nodes: [NodeID], instead given: [NodeID], _ random: inout SeededRandom) {
         var given = given
         for node in nodes where node != own && !active.contains(node) && !passive.contains(node) {
             while passive.count >= settings.passive {
@@ -215,7 +226,7 @@ package struct Membership: Sendable {
 
     // MARK: Filling the active view
 
-    private mutating func fill(_ now: Duration, _ actions: inout [Action], _ random: inout MeshRandom) {
+    private mutating func fill(_ now: Duration, _ actions: inout [Action], _ random: inout SeededRandom) {
         guard active.count < settings.active else { return retryAt = nil }
         if asked == nil {
             let willing = passive.filter { !refused.contains($0) }
@@ -233,11 +244,15 @@ package struct Membership: Sendable {
     }
 
     private mutating func answered(
-        _ node: NodeID, _ isAccepted: Bool, _ now: Duration, _ actions: inout [Action], _ random: inout MeshRandom
+        _ node: NodeID, _ isAccepted: Bool, _ now: Duration, _ actions: inout [Action], _ random: inout SeededRandom
     ) {
         let wasAsked = asked?.node == node
         if wasAsked { asked = nil }
         if active.contains(node) { return }
+        if let index = missed.firstIndex(where: { $0.node == node }) {
+            missed.remove(at: index)
+            return add(node, saying: isAccepted ? nil : .join, &actions, &random)
+        }
         if isAccepted, wasAsked, active.count < settings.active {
             add(node, &actions, &random)
         } else if isAccepted {
@@ -252,7 +267,7 @@ package struct Membership: Sendable {
         if retryAt == nil { retryAt = now + settings.retryInterval }
     }
 
-    private mutating func tick(_ now: Duration, _ actions: inout [Action], _ random: inout MeshRandom) {
+    private mutating func tick(_ now: Duration, _ actions: inout [Action], _ random: inout SeededRandom) {
         if let asked, asked.until <= now {
             refuse(asked.node, now)
             self.asked = nil
@@ -261,6 +276,7 @@ package struct Membership: Sendable {
             refused = []
             self.retryAt = nil
         }
+        if let reunionAt, reunionAt <= now { lookForMissed(now, &actions, &random) }
         if shuffleAt <= now {
             let isYoung = now - startedAt < .seconds(60)
             shuffleAt = now + random.around(isYoung ? settings.shuffleInterval.first : settings.shuffleInterval.later)
@@ -268,9 +284,27 @@ package struct Membership: Sendable {
         }
     }
 
+    // MARK: Growing together again
+
+    private mutating func miss(_ node: NodeID, _ now: Duration, _ random: inout SeededRandom) {
+        missed.removeAll { $0.node == node }
+        if missed.count >= settings.mostMissed { missed.removeFirst() }
+        missed.append((node, now))
+        if reunionAt == nil { reunionAt = now + random.around(settings.reunionInterval.first) }
+    }
+
+    /// One of them is asked, and by what it answers it is there.
+    private mutating func lookForMissed(_ now: Duration, _ actions: inout [Action], _ random: inout SeededRandom) {
+        missed.removeAll { now - $0.since > settings.reunionTime || active.contains($0.node) }
+        guard let one = missed.randomElement(using: &random) else { return reunionAt = nil }
+        let isRecent = now - one.since < .seconds(60)
+        reunionAt = now + random.around(isRecent ? settings.reunionInterval.first : settings.reunionInterval.later)
+        actions.append(.send(.neighbor(isUrgent: false), to: one.node))
+    }
+
     // MARK: Shuffling
 
-    private mutating func beginShuffle(_ actions: inout [Action], _ random: inout MeshRandom) {
+    private mutating func beginShuffle(_ actions: inout [Action], _ random: inout SeededRandom) {
         guard let neighbor = active.randomElement(using: &random) else { return }
         let some = active.filter { $0 != neighbor }.shuffled(using: &random).prefix(settings.shuffledActive)
         lastShuffled = Array(passive.shuffled(using: &random).prefix(settings.shuffledPassive))
@@ -280,7 +314,7 @@ package struct Membership: Sendable {
 
     private mutating func shuffle(
         _ origin: NodeID, _ walk: UInt8, _ nodes: [NodeID], from sender: NodeID, _ actions: inout [Action],
-        _ random: inout MeshRandom
+        _ random: inout SeededRandom
     ) {
         let nodes = Array(nodes.prefix(Self.mostNodes))
         let next = active.filter { $0 != sender && $0 != origin }.randomElement(using: &random)

@@ -1,18 +1,18 @@
 import OmniwayCrypto
 
 /// A node's own key pair. Whoever has the secret is the node.
-package struct NodeIdentity: Sendable {
-    package let id: NodeID
+public struct NodeIdentity: Sendable {
+    public let id: NodeID
     private let secret: [UInt8]
 
     /// From 32 secret bytes that were kept; nil from any other number.
-    package init?(secret: [UInt8]) {
+    public init?(secret: [UInt8]) {
         guard secret.count == 32, let id = NodeID(Ed25519.publicKey(of: secret)) else { return nil }
         (self.id, self.secret) = (id, secret)
     }
 
     /// A new node.
-    package static func random() -> NodeIdentity {
+    public static func random() -> NodeIdentity {
         guard let identity = NodeIdentity(secret: SecretBytes.random(32)) else {
             preconditionFailure("32 bytes are a secret")
         }

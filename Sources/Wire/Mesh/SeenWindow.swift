@@ -13,10 +13,10 @@ package struct SeenWindow: Equatable, Sendable {
     package static let size: UInt64 = 1024
 
     /// Begins with the first message that was heard. A few before it may still come: messages overtake one another.
-    package init(epoch: UInt64, first sequence: UInt64) {
+    package init(epoch: UInt64, first sequence: UInt64, before reach: UInt64 = 32) {
         self.epoch = epoch
         (highest, firstHeard) = (sequence, sequence)
-        first = sequence > 32 ? sequence - 32 : 0
+        first = sequence > reach ? sequence - reach : 0
         words = [UInt64](repeating: 0, count: Int(Self.size / 64))
         words[0] = 1
     }
@@ -26,6 +26,11 @@ package struct SeenWindow: Equatable, Sendable {
         let age = highest - sequence
         if age >= Self.size || sequence < first { return true }
         return words[Int(age / 64)] >> (age % 64) & 1 == 1
+    }
+
+    /// So long ago that nobody knows whether it was here.
+    package func isForgotten(_ sequence: UInt64) -> Bool {
+        sequence < first || (sequence <= highest && highest - sequence >= Self.size)
     }
 
     /// It was here: not only too old to be of interest.

@@ -20,19 +20,19 @@ private final class DetectorWorld {
     }
 
     private(set) var nodes: [Node] = []
-    private var randoms: [MeshRandom] = []
+    private var randoms: [SeededRandom] = []
     private var indexOf: [NodeID: Int] = [:]
     private var queue = DeadlineQueue<Happening>()
     private(set) var now = Duration.zero
-    private var random: MeshRandom
+    private var random: SeededRandom
     /// When each node first said this of another.
     private(set) var firstSaid: [NodeID: [FailureDetector.Status: Duration]] = [:]
     var loss = 0.0
 
     init(_ count: Int, seed: UInt64, _ settings: FailureDetector.Settings = FailureDetector.Settings()) {
-        random = MeshRandom(seed: seed)
+        random = SeededRandom(seed: seed)
         for index in 0..<count {
-            var own = MeshRandom(seed: seed &* 131 &+ UInt64(index))
+            var own = SeededRandom(seed: seed &* 131 &+ UInt64(index))
             let id = NodeID((0..<32).map { _ in UInt8(truncatingIfNeeded: own.next()) })!
             let detector = FailureDetector(id, settings, at: now, random: &own)
             nodes.append(Node(id: id, detector: detector))
@@ -187,7 +187,7 @@ private final class DetectorWorld {
     func `newer news wins, and bad news of the same age does`(
         _ incarnation: UInt64, _ status: FailureDetector.Status, _ expected: FailureDetector.Status
     ) {
-        var random = MeshRandom(seed: 1)
+        var random = SeededRandom(seed: 1)
         var detector = FailureDetector(own, at: .zero, random: &random)
         _ = detector.handle(.message(.news([update(other, 0, .alive)]), from: third), at: .zero, random: &random)
         _ = detector.handle(
@@ -204,7 +204,7 @@ private final class DetectorWorld {
     }
 
     @Test func `who is doubted says that it lives, with a higher incarnation`() {
-        var random = MeshRandom(seed: 1)
+        var random = SeededRandom(seed: 1)
         var detector = FailureDetector(own, at: .zero, random: &random)
         _ = detector.handle(.message(.news([update(other, 0, .alive)]), from: third), at: .zero, random: &random)
         let actions = detector.handle(
@@ -220,7 +220,7 @@ private final class DetectorWorld {
     }
 
     @Test func `a peer cannot fill the table, nor the relays`() {
-        var random = MeshRandom(seed: 1)
+        var random = SeededRandom(seed: 1)
         var detector = FailureDetector(own, at: .zero, random: &random)
         for batch in 0..<200 {
             let updates = (0..<12).map { number in

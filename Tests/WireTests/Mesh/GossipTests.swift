@@ -10,7 +10,7 @@ import Testing
     private let b = id(2)
     private let c = id(3)
     private let origin = id(9)
-    private var random = MeshRandom(seed: 1)
+    private var random = SeededRandom(seed: 1)
 
     private func message(_ sequence: UInt64, epoch: UInt64 = 1) -> GossipID {
         GossipID(origin: origin, epoch: epoch, sequence: sequence)
@@ -60,7 +60,10 @@ import Testing
         #expect(grafts(gossip.handle(.tick, at: .milliseconds(199), random: &random)) == [])
         #expect(grafts(gossip.handle(.tick, at: .milliseconds(200), random: &random)) == [a])
         #expect(grafts(gossip.handle(.tick, at: .milliseconds(240), random: &random)) == [b])
-        #expect(grafts(gossip.handle(.tick, at: .milliseconds(280), random: &random)) == [])
+        for (time, node) in [(280, a), (320, b), (360, a), (400, b)] {
+            #expect(grafts(gossip.handle(.tick, at: .milliseconds(time), random: &random)) == [node])
+        }
+        #expect(grafts(gossip.handle(.tick, at: .milliseconds(440), random: &random)) == [], "a digest finds it")
         let late = gossip.handle(
             .message(.payload(message(1), hops: 3, [1]), from: b), at: .seconds(1), random: &random)
         #expect(late.first == .deliver(message(1), [1]))
@@ -127,7 +130,7 @@ import Testing
         #expect(gossip.counts.dropped == 10 * 5000 - 100)
         let asked = gossip.handle(.tick, at: .milliseconds(200), random: &random)
         #expect(grafts(asked).count == 100)
-        _ = gossip.handle(.tick, at: .milliseconds(300), random: &random)
+        for time in [300, 400, 500] { _ = gossip.handle(.tick, at: .milliseconds(time), random: &random) }
         #expect(gossip.deadline > .seconds(7), "nothing is waited for any more")
     }
 

@@ -1,161 +1,137 @@
+import OmniwayTesting
 import Testing
 
 @testable import OmniwayWire
 
-/// Many nodes at once: the overlay, and messages over it. Numbers of the experiments are those of the design.
-@Suite(.timeLimit(.minutes(5))) struct OverlayTests {
-    @Test(arguments: [(10, 1), (100, 2), (300, 3)] as [(Int, UInt64)])
-    func `E1 an overlay that everybody joins by somebody is connected, symmetric and full`(
-        _ count: Int, _ seed: UInt64
-    ) {
-        let world = MeshSimulator(seed: seed)
-        world.join(count)
-        world.run(for: .seconds(60))
-        #expect(world.reachable == count)
-        #expect(world.asymmetric == 0)
-        // Who finds only nodes that are full has one neighbour less: a few, in however large an overlay.
-        let full = world.nodes.count { $0.membership.active.count >= 5 }
-        #expect(full >= count - 3, "\(full) of \(count)")
-        #expect(world.nodes.allSatisfy { $0.membership.active.count >= 3 })
+/// What the parts of a node do together, in meshes on virtual time.
+@Suite(.timeLimit(.minutes(2))) struct OverlayTests {
+    private func mesh(_ nodes: Int, signs: Bool = true, _ change: (inout Overlay.Settings) -> Void = { _ in })
+        -> SimulatedMesh
+    {
+        var settings = SimulatedMesh.unsigned
+        settings.signs = signs
+        change(&settings)
+        let mesh = SimulatedMesh(seed: 3, settings)
+        mesh.join(nodes)
+        mesh.run(for: .seconds(10))
+        return mesh
     }
 
-    @Test(arguments: [(10, 1), (100, 2)] as [(Int, UInt64)])
-    func `E2 one sender reaches everybody, and nobody gets a payload twice`(_ count: Int, _ seed: UInt64) {
-        let world = MeshSimulator(seed: seed)
-        world.join(count)
-        world.run(for: .seconds(20))
-        for _ in 0..<60 {
-            _ = world.broadcast(0)
-            world.run(for: .milliseconds(500))
+    /// Two that have no link to each other.
+    private func strangers(_ mesh: SimulatedMesh) throws -> (Int, Int) {
+        let other = try #require(mesh.alive.first { $0 != 0 && !mesh.neighbors(0).contains($0) })
+        return (0, other)
+    }
+
+    private func packet(_ mesh: SimulatedMesh, from source: Int, to node: Int, _ bytes: [UInt8]) -> MeshPacket {
+        MeshPacket(
+            source: mesh.id(source), epoch: 1, sequence: 77, destination: mesh.id(node), destinationEpoch: 1, hops: 3,
+            kind: .message(bytes))
+    }
+
+    @Test func `a request finds its way through others, by id and by name`() throws {
+        let mesh = mesh(30)
+        mesh.answering = { node, request in .bytes(request.bytes + [UInt8(node)]) }
+        let (one, other) = try strangers(mesh)
+        var answers: [Result<[UInt8], MeshFailure>] = []
+        mesh.request(from: one, to: other, "who", [1]) { answers.append($0) }
+        mesh.send(from: other, toName: "node\(one)", [2]) { answers.append($0) }
+        mesh.run(for: .seconds(3))
+        #expect(answers.contains(.success([1, UInt8(other)])))
+        #expect(answers.contains(.success([])))
+    }
+
+    @Test func `a message that somebody passes on in another's name is not delivered`() throws {
+        let mesh = mesh(30)
+        var heard: [MeshEvent] = []
+        mesh.told = { _, event in if case .message = event { heard.append(event) } }
+        let victim = 5
+        let liar = try #require(mesh.neighbors(victim).first)
+        let source = try #require(mesh.alive.first { $0 != victim && $0 != liar })
+        var forged = packet(mesh, from: source, to: victim, [1])
+        mesh.happen(victim, .received(.packet(forged), from: mesh.id(liar)))
+        forged.signature = [UInt8](repeating: 1, count: 64)
+        mesh.happen(victim, .received(.packet(forged), from: mesh.id(liar)))
+        #expect(heard.isEmpty)
+        #expect(mesh.overlay(victim).counts.invalidSignatures == 2)
+        mesh.happen(victim, .received(.packet(packet(mesh, from: liar, to: victim, [1])), from: mesh.id(liar)))
+        #expect(heard == [.message([1], from: mesh.id(liar))], "a link proves by itself who speaks")
+    }
+
+    @Test func `who passes on three forged messages is barred, and the link dropped`() throws {
+        let mesh = mesh(10)
+        let victim = 5
+        let liar = try #require(mesh.neighbors(victim).first)
+        for number in 1...3 as ClosedRange<UInt64> {
+            let id = GossipID(origin: mesh.id(0), epoch: 1, sequence: 900 + number)
+            let forged = GossipMessage.payload(id, hops: 1, [UInt8](repeating: 0, count: 90))
+            mesh.happen(victim, .received(.gossip(forged), from: mesh.id(liar)))
         }
-        world.resetCounts()
-        for _ in 0..<20 {
-            let id = world.broadcast(0)
-            world.run(for: .milliseconds(500))
-            #expect(world.coverage(of: id) == 1)
+        #expect(!mesh.neighbors(victim).contains(liar))
+        #expect(mesh.overlay(victim).isBarred(mesh.id(liar), at: mesh.now))
+        #expect(!mesh.overlay(victim).isBarred(mesh.id(liar), at: mesh.now + .seconds(600)))
+    }
+
+    @Test func `what a node was asked before it started again is not done by the new start`() {
+        let mesh = mesh(10)
+        var effects = 0
+        mesh.answering = { _, _ in
+            effects += 1
+            return .later
         }
-        let redundancy = Double(world.payloads) / Double(20 * (count - 1)) - 1
-        #expect(redundancy <= 0.01, "\(redundancy)")
-        #expect(world.repeated == 0)
-        #expect(world.mostHops <= 10)
+        var answers: [Result<[UInt8], MeshFailure>] = []
+        mesh.request(from: 1, to: 7, "pay", within: .seconds(30)) { answers.append($0) }
+        mesh.run(for: .seconds(1))
+        mesh.crash([7])
+        mesh.restart(7, contact: 0)
+        mesh.run(for: .seconds(30))
+        #expect(effects == 1)
+        #expect(answers == [.failure(.restarted)])
     }
 
-    @Test func `E3 ten senders have a tree each`() {
-        let world = MeshSimulator(seed: 4)
-        world.join(200)
-        world.run(for: .seconds(20))
-        for round in 0..<100 {
-            _ = world.broadcast(round % 10)
-            world.run(for: .milliseconds(500))
+    @Test func `a request that is still under way is not done again, however often it is sent`() {
+        let mesh = mesh(10)
+        var requests: [(Int, MeshRequest)] = []
+        mesh.answering = { node, request in
+            requests.append((node, request))
+            return .later
         }
-        world.resetCounts()
-        for round in 0..<50 {
-            let id = world.broadcast(round % 10)
-            world.run(for: .milliseconds(500))
-            #expect(world.coverage(of: id) == 1)
-        }
-        let redundancy = Double(world.payloads) / Double(50 * 199) - 1
-        #expect(redundancy <= 0.05, "\(redundancy)")
+        mesh.network.duplication = 1
+        var answers: [Result<[UInt8], MeshFailure>] = []
+        mesh.request(from: 1, to: 7, "slow", within: .seconds(60)) { answers.append($0) }
+        mesh.run(for: .seconds(20))
+        #expect(requests.count == 1)
+        #expect(mesh.overlay(7).counts.repeated > 3)
+        mesh.answer(requests[0].1, at: requests[0].0, with: .bytes([9]))
+        mesh.run(for: .seconds(5))
+        #expect(answers == [.success([9])])
     }
 
-    @Test func `E4 all send at once, and everybody has everything once`() {
-        let world = MeshSimulator(seed: 5)
-        world.join(50)
-        world.run(for: .seconds(20))
-        let ids = world.nodes.indices.map { world.broadcast($0) }
-        world.run(for: .seconds(5))
-        for id in ids { #expect(world.coverage(of: id) == 1) }
-        #expect(world.repeated == 0)
+    @Test func `as much is under way as may be, and more is refused at once`() {
+        let mesh = mesh(3, signs: false) { $0.mostUnderWay = 4 }
+        mesh.answering = { _, _ in .later }
+        var answers: [Result<[UInt8], MeshFailure>] = []
+        for _ in 0..<6 { mesh.request(from: 0, to: 1, "x", within: .seconds(3)) { answers.append($0) } }
+        #expect(answers == [.failure(.overloaded(4)), .failure(.overloaded(4))])
+        mesh.run(for: .seconds(10))
+        #expect(answers.count == 6)
     }
 
-    @Test(arguments: [(50, 7), (80, 8), (90, 9)] as [(Int, UInt64)])
-    func `E5 a message at the moment when most nodes crash reaches those that are left`(
-        _ percent: Int, _ seed: UInt64
-    ) {
-        let world = MeshSimulator(seed: seed)
-        world.join(150)
-        world.run(for: .seconds(40))
-        for _ in 0..<10 {
-            _ = world.broadcast(0)
-            world.run(for: .milliseconds(300))
-        }
-        world.kill(world.some(150 * percent / 100).filter { $0 != 0 })
-        let first = world.broadcast(0)
-        world.run(for: .seconds(10))
-        #expect(world.reachable == world.alive.count, "the survivors are connected")
-        #expect(world.coverage(of: first) == 1)
-        let second = world.broadcast(0)
-        world.run(for: .seconds(2))
-        #expect(world.coverage(of: second) == 1)
-        world.run(for: .seconds(10))
-        #expect(world.asymmetric == 0)
+    @Test func `a message that is too large is refused where it is sent`() {
+        let mesh = mesh(2, signs: false)
+        var answer: Result<[UInt8], MeshFailure>?
+        mesh.send(from: 0, to: 1, [UInt8](repeating: 0, count: Overlay.largest + 1)) { answer = $0 }
+        #expect(answer == .failure(.tooLarge(bytes: Overlay.largest + 1, limit: Overlay.largest)))
     }
 
-    @Test(arguments: [(0.01, 10), (0.05, 11), (0.2, 12)] as [(Double, UInt64)])
-    func `E8 payloads that are lost are found by announcements and digests`(_ loss: Double, _ seed: UInt64) {
-        let world = MeshSimulator(seed: seed)
-        world.join(100)
-        world.run(for: .seconds(20))
-        world.loss = loss
-        var ids: [GossipID] = []
-        for _ in 0..<20 {
-            ids.append(world.broadcast(0))
-            world.run(for: .milliseconds(500))
-        }
-        world.run(for: .seconds(40))
-        for id in ids { #expect(world.coverage(of: id) == 1) }
-        #expect(world.repeated == 0)
-        #expect(world.nodes.allSatisfy { $0.gaps == 0 })
-    }
-
-    @Test func `E12 a large payload crosses each link once, and only for who asks`() {
-        let world = MeshSimulator(seed: 13)
-        world.join(100)
-        world.run(for: .seconds(20))
-        world.resetCounts()
-        let id = world.broadcast(0, [UInt8](repeating: 1, count: 100_000))
-        world.run(for: .seconds(10))
-        #expect(world.coverage(of: id) == 1)
-        #expect(Double(world.payloads) <= 1.2 * 99, "\(world.payloads)")
-    }
-
-    @Test func `a node whose links are full announces, and everybody still gets everything`() {
-        let world = MeshSimulator(seed: 14)
-        world.join(50)
-        world.run(for: .seconds(20))
-        world.congest(0, true)
-        world.resetCounts()
-        let id = world.broadcast(0)
-        #expect(world.payloads == 0)
-        world.run(for: .seconds(10))
-        #expect(world.coverage(of: id) == 1)
-    }
-
-    @Test func `who joins later is sent what is young enough, and misses nothing that it does not know of`() {
-        let world = MeshSimulator(seed: 15)
-        world.join(50)
-        var ids: [GossipID] = []
-        for _ in 0..<60 {
-            ids.append(world.broadcast(0))
-            world.run(for: .seconds(1))
-        }
-        world.add(contact: 7)
-        world.run(for: .seconds(60))
-        #expect(world.nodes[50].delivered[ids[59]] != nil)
-        #expect(world.nodes[50].delivered[ids[40]] != nil)
-        #expect(world.nodes[50].delivered[ids[0]] == nil)
-        #expect(world.nodes[50].gaps == 0)
-    }
-
-    @Test func `the same seed gives the same run, and another one does not`() {
-        func run(_ seed: UInt64) -> UInt64 {
-            let world = MeshSimulator(seed: seed)
-            world.join(60)
-            for sender in 0..<10 { _ = world.broadcast(sender) }
-            world.run(for: .seconds(30))
-            return world.trace
-        }
-        #expect(run(1) == run(1))
-        #expect(run(1) != run(2))
+    @Test func `a partition of one direction heals`() {
+        let mesh = mesh(20, signs: false)
+        mesh.blocks = { from, to in from < 10 && to >= 10 }
+        mesh.run(for: .seconds(20))
+        #expect(mesh.graph().asymmetric > 0, "links that only one of the two has")
+        mesh.blocks = nil
+        mesh.run(for: .seconds(60))
+        #expect(mesh.graph().reachable == 20)
+        #expect(mesh.graph().asymmetric == 0)
     }
 }

@@ -1,0 +1,262 @@
+import OmniwayTesting
+import OmniwayWire
+
+/// What goes wrong: churn, partitions, loss, slow nodes, attackers, resends. E6 to E11 and E15.
+extension Experiments {
+    static func e6(_ nodes: Int, seed: UInt64, time: Int = 600) -> Measured {
+        let trial = Trial(seed) { $0.keepAlive = .seconds(1) }
+        let mesh = trial.mesh
+        trial.join(nodes, settle: .seconds(20))
+        var since = [Duration](repeating: .zero, count: nodes)
+        var until = [Duration](repeating: .seconds(1 << 30), count: nodes)
+        var numbers: [Int] = []
+        mesh.resetTraffic()
+        for _ in 0..<time {
+            let leaving = mesh.some(mesh.count).filter { $0 > 9 && mesh.isAlive($0) }.prefix(max(1, nodes / 100))
+            for (index, node) in leaving.enumerated() {
+                if index.isMultiple(of: 2) { mesh.crash([node]) } else { mesh.leave(node) }
+                until[node] = mesh.now
+            }
+            for _ in leaving {
+                mesh.add(contact: mesh.one(of: mesh.alive))
+                since.append(mesh.now)
+                until.append(.seconds(1 << 30))
+            }
+            numbers.append(trial.broadcast(from: 0))
+            mesh.run(for: .seconds(1))
+        }
+        mesh.run(for: .seconds(15))
+        let reached = numbers.map { number in
+            let at = trial.sent[number].at
+            let there = (0..<mesh.count).filter {
+                since[$0] <= at - .seconds(5) && until[$0] >= at + .seconds(5)
+            }
+            return trial.reach(number, among: there)
+        }
+        var measured = Measured("E6 churn", nodes, seed)
+        measured.note("reached", reached.reduce(0, +) / Double(reached.count), Marks.churn)
+        measured.note("redundancy", trial.redundancy(numbers.count), Marks.redundancyChurn)
+        measured.note("repeated", Double(trial.repeated), Marks.repeated)
+        trial.finish(&measured)
+        return measured
+    }
+
+    static func e7(_ nodes: Int, seed: UInt64, share: Double, time: Duration) -> Measured {
+        let trial = Trial(seed) { $0.keepAlive = .seconds(1) }
+        let mesh = trial.mesh
+        trial.join(nodes, settle: .seconds(20))
+        let cut = Int(Double(nodes) * share)
+        mesh.blocks = { ($0 < cut) != ($1 < cut) }
+        var young: [Int] = []
+        let (start, step) = (mesh.now, Duration.seconds(1))
+        while mesh.now - start < time {
+            let numbers = [trial.broadcast(from: 0), trial.broadcast(from: nodes - 1)]
+            mesh.run(for: step)
+            if time - (mesh.now - start) <= .seconds(10) { young += numbers }
+        }
+        mesh.blocks = nil
+        let healed = mesh.now
+        var isWhole = false
+        while !isWhole, mesh.now - healed < .seconds(60) {
+            mesh.run(for: .milliseconds(200))
+            isWhole = mesh.graph(samples: 1).reachable == nodes
+        }
+        let seconds = (mesh.now - healed) / .seconds(1)
+        mesh.run(for: .seconds(30))
+        let all = mesh.alive
+        var measured = Measured("E7 \(Int(share * 100)) % apart for \(time)", nodes, seed)
+        measured.note("whole after s", isWhole ? seconds : 60, Marks.healing)
+        measured.note("young reached", young.map { trial.reach($0, among: all) }.min() ?? 1, Marks.everybody)
+        measured.note("reported missing", Double(trial.missed))
+        measured.note("repeated", Double(trial.repeated), Marks.repeated)
+        trial.finish(&measured)
+        return measured
+    }
+
+    static func e8(_ nodes: Int, seed: UInt64, _ name: String, _ change: (inout SimulatedMesh.Network) -> Void)
+        -> Measured
+    {
+        let trial = Trial(seed)
+        trial.join(nodes, settle: .seconds(20))
+        change(&trial.mesh.network)
+        let numbers = (0..<40).map { _ in
+            let number = trial.broadcast(from: 0)
+            trial.mesh.run(for: .milliseconds(500))
+            return number
+        }
+        trial.mesh.run(for: .seconds(60))
+        let all = trial.mesh.alive
+        var measured = Measured("E8 \(name)", nodes, seed)
+        measured.note("reached", numbers.map { trial.reach($0, among: all) }.min() ?? 0, Marks.everybody)
+        measured.note("repeated", Double(trial.repeated), Marks.repeated)
+        measured.note("missed", Double(trial.missed), Marks.repeated)
+        measured.note("redundancy", trial.redundancy(40))
+        trial.finish(&measured)
+        return measured
+    }
+
+    /// How many nodes that run were given up, with and without Lifeguard.
+    static func e9(_ nodes: Int, seed: UInt64, time: Int = 60) -> Measured {
+        func falseAlarms(_ isGuarded: Bool, _ measured: inout Measured) -> Int {
+            let trial = Trial(seed) {
+                $0.listsMembers = true
+                if !isGuarded {
+                    $0.detector.mostUnhealthy = 0
+                    $0.detector.unconfirmed = 1
+                }
+            }
+            let mesh = trial.mesh
+            trial.join(nodes, settle: .seconds(20))
+            var alarms = 0
+            let slow = Set(1...max(1, nodes / 20))
+            trial.alsoTold = { _, event in
+                if case .left(let id) = event, let node = mesh.number(of: id), !slow.contains(node) { alarms += 1 }
+            }
+            for round in 0..<time {
+                if round.isMultiple(of: 12) { for node in slow.sorted() { mesh.pause(node, for: .seconds(10)) } }
+                mesh.run(for: .seconds(1))
+            }
+            trial.finish(&measured)
+            return alarms
+        }
+        var measured = Measured("E9 slow nodes", nodes, seed)
+        let without = falseAlarms(false, &measured)
+        let with = falseAlarms(true, &measured)
+        measured.note("false alarms without", Double(without))
+        measured.note("with Lifeguard", Double(with))
+        measured.note("ratio", without == 0 && with == 0 ? 20 : Double(without) / Double(max(1, with)), Marks.lifeguard)
+        return measured
+    }
+
+    static func e10(_ nodes: Int, seed: UInt64) -> Measured {
+        let trial = Trial(seed) { $0.listsMembers = true }
+        let mesh = trial.mesh
+        trial.join(nodes, settle: .seconds(40))
+        mesh.resetTraffic()
+        mesh.run(for: .seconds(10))
+        let probes = Double(mesh.traffic.probes) / Double(10 * nodes)
+        let victim = mesh.id(nodes - 1)
+        var goneAt: [Int: Duration] = [:]
+        trial.alsoTold = { node, event in if event == .left(victim) { goneAt[node] = mesh.now } }
+        mesh.crash([nodes - 1])
+        let start = mesh.now
+        var suspectedAt: [Duration] = []
+        var unaware = Array(0..<(nodes - 1))
+        while goneAt.count < nodes - 1, mesh.now - start < .seconds(120) {
+            mesh.run(for: .milliseconds(100))
+            let still = unaware.filter { mesh.overlay($0).detector?.status(of: victim) == .alive }
+            suspectedAt += Array(repeating: mesh.now - start, count: unaware.count - still.count)
+            unaware = still
+        }
+        var measured = Measured("E10 failure detector", nodes, seed)
+        measured.note("know of it", Double(goneAt.count) / Double(nodes - 1), Marks.everybody)
+        measured.note("first suspects after s", (suspectedAt.first ?? .seconds(120)) / .seconds(1), Marks.detection)
+        measured.note("all suspect after s", (suspectedAt.last ?? .seconds(120)) / .seconds(1), Marks.allKnow)
+        measured.note("all are sure after s", ((goneAt.values.max() ?? .seconds(120)) - start) / .seconds(1))
+        measured.note("messages/s and node", probes, Marks.probes)
+        trial.finish(&measured)
+        return measured
+    }
+
+    /// A fifth of the nodes collude: they give only each other away, forge messages, and ask and announce without end.
+    static func e11(_ nodes: Int, seed: UInt64) -> Measured {
+        let trial = Trial(seed) { $0.signs = true }
+        let mesh = trial.mesh
+        trial.join(nodes, settle: .seconds(20))
+        let evil = Set(mesh.some(nodes / 5).filter { $0 != 0 })
+        let evilIDs = evil.sorted().map { mesh.id($0) }
+        var random = SeededRandom(seed: seed)
+        mesh.sending = { node, message, _ in
+            guard evil.contains(node) else { return message }
+            switch message {
+            case .member(.shuffle(let origin, let walk, let nodes)):
+                let poison = nodes.map { _ in evilIDs.randomElement(using: &random) ?? origin }
+                return .member(.shuffle(origin: origin, walk: walk, nodes: poison))
+            case .member(.shuffleReply(let nodes)):
+                return .member(.shuffleReply(nodes.compactMap { _ in evilIDs.randomElement(using: &random) }))
+            default: return message
+            }
+        }
+        mesh.resetTraffic()
+        for number in 0..<20 {
+            for node in evil.sorted() { for victim in mesh.neighbors(node) { attack(mesh, node, victim, number) } }
+            trial.broadcast(from: 0)
+            mesh.run(for: .seconds(1))
+        }
+        mesh.run(for: .seconds(30))
+        let honest = mesh.alive.filter { !evil.contains($0) }
+        let reached = (0..<20).map { trial.reach($0, among: honest) }
+        var measured = Measured("E11 attackers", nodes, seed)
+        measured.note("honest reached", reached.min() ?? 0, Marks.everybody)
+        measured.note("extra copies over one each", trial.redundancy(20), Marks.extraTraffic)
+        let passive = honest.flatMap { mesh.acquaintances($0) }
+        let poisoned = Double(passive.count { evil.contains($0) }) / Double(max(1, passive.count))
+        measured.note("poisoned share", poisoned, Marks.poisoned)
+        measured.note("repeated", Double(trial.repeated), Marks.repeated)
+        let forged = honest.reduce(0) { $0 + mesh.overlay($1).counts.invalidSignatures }
+        measured.note("forgeries refused", Double(forged))
+        trial.finish(&measured)
+        return measured
+    }
+
+    private static func attack(_ mesh: SimulatedMesh, _ node: Int, _ victim: Int, _ round: Int) {
+        let forged = GossipID(origin: mesh.id(0), epoch: 1, sequence: UInt64(1_000_000 + round))
+        let announcements = (0..<100).map {
+            GossipMessage.Announcement(
+                id: GossipID(origin: mesh.id(node), epoch: 9, sequence: UInt64(round * 100 + $0)), hops: 1,
+                isLarge: false)
+        }
+        let lies: [GossipMessage] = [
+            .payload(forged, hops: 1, [UInt8](repeating: 0, count: 80)), .have(announcements), .graft(forged),
+            .prune(mesh.id(0)),
+            .digest((0..<200).map { _ in GossipMessage.Digest(origin: mesh.id(0), epoch: 1, highest: 0, gaps: [1]) }),
+        ]
+        for lie in lies { mesh.happen(victim, .received(.gossip(lie), from: mesh.id(node))) }
+    }
+
+    /// Requests over a network that loses and repeats, to nodes that crash and come back.
+    static func e15(_ nodes: Int, seed: UInt64, requests: Int = 500) -> Measured {
+        let trial = Trial(seed) {
+            $0.keepAlive = .seconds(1)
+            $0.dials = false
+        }
+        let mesh = trial.mesh
+        var effects: [String: Int] = [:]
+        mesh.answering = { node, request in
+            effects["\(node) \(request.bytes)", default: 0] += 1
+            return .bytes(request.bytes)
+        }
+        trial.join(nodes, settle: .seconds(20))
+        for node in 0..<nodes { trial.broadcast(from: node) }
+        mesh.run(for: .seconds(5))
+        mesh.network.loss = 0.1
+        mesh.network.duplication = 0.3
+        mesh.network.disorder = .milliseconds(200)
+        var acknowledged: [String] = []
+        var (failed, finished) = (0, 0)
+        for number in 0..<requests {
+            let running = mesh.alive
+            guard let from = mesh.one(of: running), let to = mesh.one(of: running.filter({ $0 != from })) else { break }
+            let body = [UInt8(number >> 8), UInt8(number & 255)]
+            mesh.request(from: from, to: to, "effect", body, within: .seconds(20)) { result in
+                finished += 1
+                if case .success = result { acknowledged.append("\(to) \(body)") } else { failed += 1 }
+            }
+            mesh.run(for: .milliseconds(100))
+            if number % 20 == 10, let victim = mesh.one(of: running.filter { $0 > 2 }) {
+                mesh.crash([victim])
+                mesh.run(for: .milliseconds(300))
+                mesh.restart(victim, contact: 0)
+            }
+        }
+        mesh.run(for: .seconds(40))
+        var measured = Measured("E15 exactly once", nodes, seed)
+        measured.note("acknowledged", Double(acknowledged.count))
+        measured.note("failed", Double(failed))
+        measured.note("most effects", Double(acknowledged.map { effects[$0] ?? 0 }.max() ?? 0), Marks.effects)
+        measured.note("fewest effects", Double(acknowledged.map { effects[$0] ?? 0 }.min() ?? 0), Mark.atLeast(1))
+        measured.note("most effects of failed ones", Double(effects.values.max() ?? 0), Marks.effects)
+        trial.finish(&measured)
+        return measured
+    }
+}

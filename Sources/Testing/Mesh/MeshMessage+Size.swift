@@ -1,0 +1,20 @@
+import OmniwayWire
+
+extension Duration {
+    var roundedUp: Duration {
+        let (seconds, attoseconds) = components
+        return .seconds(seconds) + .nanoseconds((attoseconds + 999_999_999) / 1_000_000_000)
+    }
+}
+
+extension MeshMessage {
+    /// About how many bytes it is on a link.
+    var size: Int {
+        switch self {
+        case .gossip(.payload(_, _, let payload)), .gossip(.repair(_, _, let payload)): payload.count + 70
+        case .gossip(.have(let announcements)): announcements.count * 50 + 24
+        case .packet(let packet): if case .message(let bytes) = packet.kind { bytes.count + 120 } else { 160 }
+        case .hello, .ping, .pong, .close, .member, .gossip, .detector: 120
+        }
+    }
+}
