@@ -179,6 +179,19 @@ final class PeerNode {
         } catch { Log.shared.debug("mesh session not begun again", ["peer": route.name, "why": "\(error)"]) }
     }
 
+    /// A connection on which somebody else has read the first message, or has sent the greeting: it comes here again.
+    func takeOver(_ link: Link, dialled route: MeshRoute?) {
+        let connection = PeerConnection(nextNumber(), of: self)
+        connections[connection.number] = connection
+        connection.meet(link)
+        link.handler = connection
+        connection.opened(link)
+        guard let route else { return }
+        do throws(MeshError) {
+            try long.add(route.name, at: route.address, over: connection.number)
+        } catch { Log.shared.debug("mesh route not added", ["name": route.name, "why": "\(error)"]) }
+    }
+
     func close() {
         for number in connections.keys.sorted() { connections[number]?.link?.close(.shutdown) }
     }
