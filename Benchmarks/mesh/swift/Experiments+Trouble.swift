@@ -10,7 +10,7 @@ extension Experiments {
         var since = [Duration](repeating: .zero, count: nodes)
         var until = [Duration](repeating: .seconds(1 << 30), count: nodes)
         var numbers: [Int] = []
-        mesh.resetTraffic()
+        trial.resetTraffic()
         for _ in 0..<time {
             let leaving = mesh.some(mesh.count).filter { $0 > 9 && mesh.isAlive($0) }.prefix(max(1, nodes / 100))
             for (index, node) in leaving.enumerated() {
@@ -35,7 +35,7 @@ extension Experiments {
         }
         var measured = Measured("E6 churn", nodes, seed)
         measured.note("reached", reached.reduce(0, +) / Double(reached.count), Marks.churn)
-        measured.note("redundancy", trial.redundancy(numbers.count), Marks.redundancyChurn)
+        measured.note("redundancy", trial.redundancy, nodes >= 1000 ? Marks.redundancyChurn : nil)
         measured.note("repeated", Double(trial.repeated), Marks.repeated)
         trial.finish(&measured)
         return measured
@@ -90,7 +90,7 @@ extension Experiments {
         measured.note("reached", numbers.map { trial.reach($0, among: all) }.min() ?? 0, Marks.everybody)
         measured.note("repeated", Double(trial.repeated), Marks.repeated)
         measured.note("missed", Double(trial.missed), Marks.repeated)
-        measured.note("redundancy", trial.redundancy(40))
+        measured.note("redundancy", trial.redundancy)
         trial.finish(&measured)
         return measured
     }
@@ -132,7 +132,7 @@ extension Experiments {
         let trial = Trial(seed) { $0.listsMembers = true }
         let mesh = trial.mesh
         trial.join(nodes, settle: .seconds(40))
-        mesh.resetTraffic()
+        trial.resetTraffic()
         mesh.run(for: .seconds(10))
         let probes = Double(mesh.traffic.probes) / Double(10 * nodes)
         let victim = mesh.id(nodes - 1)
@@ -177,7 +177,7 @@ extension Experiments {
             default: return message
             }
         }
-        mesh.resetTraffic()
+        trial.resetTraffic()
         for number in 0..<20 {
             for node in evil.sorted() { for victim in mesh.neighbors(node) { attack(mesh, node, victim, number) } }
             trial.broadcast(from: 0)
@@ -188,7 +188,7 @@ extension Experiments {
         let reached = (0..<20).map { trial.reach($0, among: honest) }
         var measured = Measured("E11 attackers", nodes, seed)
         measured.note("honest reached", reached.min() ?? 0, Marks.everybody)
-        measured.note("extra copies over one each", trial.redundancy(20), Marks.extraTraffic)
+        measured.note("extra copies over one each", trial.redundancy, Marks.extraTraffic)
         let passive = honest.flatMap { mesh.acquaintances($0) }
         let poisoned = Double(passive.count { evil.contains($0) }) / Double(max(1, passive.count))
         measured.note("poisoned share", poisoned, Marks.poisoned)

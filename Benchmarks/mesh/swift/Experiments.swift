@@ -26,7 +26,7 @@ enum Experiments {
             trial.broadcast(from: 0)
             trial.mesh.run(for: .milliseconds(500))
         }
-        trial.mesh.resetTraffic()
+        trial.resetTraffic()
         let flood = trial.flood(from: 0)
         let numbers = (0..<messages).map { _ in
             let number = trial.broadcast(from: 0)
@@ -37,7 +37,7 @@ enum Experiments {
         var measured = Measured("E2 one sender", nodes, seed)
         let all = trial.mesh.alive
         measured.note("reached", numbers.map { trial.reach($0, among: all) }.min() ?? 0, Marks.everybody)
-        measured.note("redundancy", trial.redundancy(messages), Marks.redundancyOne)
+        measured.note("redundancy", trial.redundancy, Marks.redundancyOne)
         measured.note("hops over flood", Double(trial.mesh.traffic.mostHops - flood.hops), Marks.hopsOverFlood)
         let last = numbers.map { trial.time($0) }.reduce(0, +) / Double(messages)
         measured.note("last after s", last)
@@ -56,7 +56,7 @@ enum Experiments {
             return number
         }
         for round in 0..<100 { _ = send(round) }
-        trial.mesh.resetTraffic()
+        trial.resetTraffic()
         let floodHops = isRandom ? 0 : (0..<10).map { trial.flood(from: $0).hops }.max() ?? 0
         let numbers = (0..<messages).map { send($0) }
         trial.mesh.run(for: .seconds(5))
@@ -64,7 +64,7 @@ enum Experiments {
         let all = trial.mesh.alive
         measured.note("reached", numbers.map { trial.reach($0, among: all) }.min() ?? 0, Marks.everybody)
         measured.note(
-            "redundancy", trial.redundancy(messages), isRandom ? Marks.redundancyRandom : Marks.redundancyTen)
+            "redundancy", trial.redundancy, isRandom ? Marks.redundancyRandom : Marks.redundancyTen)
         if !isRandom {
             measured.note(
                 "hops over flood", Double(trial.mesh.traffic.mostHops - floodHops), Marks.hopsOverFloodTen)
@@ -123,7 +123,7 @@ enum Experiments {
         let trial = Trial(seed)
         trial.join(nodes, settle: .seconds(20))
         trial.mesh.network.bandwidth = 10_000_000 / 8
-        trial.mesh.resetTraffic()
+        trial.resetTraffic()
         let number = trial.broadcast(from: 0, size: size)
         trial.mesh.run(for: .seconds(60))
         var measured = Measured("E12 payload of \(size >> 10) KiB", nodes, seed)

@@ -8,6 +8,7 @@ final class Trial {
     /// How often a message came to somebody a second time.
     private(set) var repeated = 0
     private(set) var missed = 0
+    private var delivered = 0
     var alsoTold: (Int, MeshEvent) -> Void = { _, _ in }
 
     struct Broadcast {
@@ -37,6 +38,7 @@ final class Trial {
         while sent[number].arrivals.count <= node { sent[number].arrivals.append(nil) }
         if sent[number].arrivals[node] != nil { repeated += 1 }
         sent[number].arrivals[node] = mesh.now
+        delivered += 1
     }
 
     /// Its number.
@@ -90,10 +92,14 @@ final class Trial {
         return ((best.compactMap { $0 }.max() ?? .zero) / .seconds(1), hops.max() ?? 0)
     }
 
-    /// Copies beyond one for each node, for each message.
-    func redundancy(_ count: Int) -> Double {
-        Double(mesh.traffic.payloads) / Double(max(1, count * (mesh.alive.count - 1))) - 1
+    /// From here on copies are counted, and what they delivered.
+    func resetTraffic() {
+        mesh.resetTraffic()
+        delivered = 0
     }
+
+    /// Copies beyond one for each delivery.
+    var redundancy: Double { Double(mesh.traffic.payloads) / Double(max(1, delivered)) - 1 }
 
     func finish(_ measured: inout Measured) {
         measured.events = mesh.events

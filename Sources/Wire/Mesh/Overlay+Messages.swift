@@ -167,7 +167,7 @@ extension Overlay {
             find(.node(node), now, &random, &actions)
         case .here(let contact):
             guard contact.id == packet.source else { return }
-            learn(contact, at: now)
+            routes.learn(contact, isProved: true, at: now)
             found(contact, now, &random, &actions)
         }
     }
@@ -302,7 +302,7 @@ extension Overlay {
         _ actions: inout [Action]
     ) {
         guard let message = outgoing[number], message.node == node, message.epoch != epoch else { return }
-        routes.learn(MeshContact(node, epoch: epoch), at: now)
+        routes.learn(MeshContact(node, epoch: epoch), isProved: true, at: now)
         if message.epoch == 0 {
             outgoing[number]?.epoch = epoch
             dispatch(number, now, &random, &actions)

@@ -134,9 +134,9 @@ package struct Overlay: Sendable {
         misdeeds[node]?.barredUntil.map { $0 > now } ?? false
     }
 
-    /// How a node can be reached, from whatever source.
+    /// How a node can be reached, by hearsay.
     package mutating func learn(_ contact: MeshContact, at now: Duration) {
-        if contact.id != own { routes.learn(contact, at: now) }
+        if contact.id != own { routes.learn(contact, isProved: false, at: now) }
     }
 
     package mutating func handle(_ event: Event, at now: Duration, random: inout SeededRandom) -> [Action] {
@@ -168,7 +168,7 @@ package struct Overlay: Sendable {
         guard node != own, !isBarred(node, at: now) else { return }
         if heardAt[node] != nil { heardAt[node] = now }
         switch message {
-        case .hello(let contact): if contact.id == node { learn(contact, at: now) }
+        case .hello(let contact): if contact.id == node { routes.learn(contact, isProved: true, at: now) }
         case .ping(let token): actions.append(.send(.pong(token), to: node))
         case .pong: break
         case .close: break  // The link ends next.

@@ -7,6 +7,8 @@ struct RouteTable: Sendable {
         var usedAt: Duration
         var viaUntil = Duration.zero
         var unreachableUntil = Duration.zero
+        /// The node itself has said where it is.
+        var isProved = false
     }
 
     private let most: Int
@@ -35,13 +37,17 @@ struct RouteTable: Sendable {
         entries[node].map { !$0.contact.address.isEmpty && $0.unreachableUntil <= now } ?? false
     }
 
-    /// What is empty is not known to who says it.
-    mutating func learn(_ contact: MeshContact, at now: Duration) {
+    /// What is empty is not known to who says it. Hearsay does not replace what the node itself has said, unless that
+    /// has proved wrong.
+    mutating func learn(_ contact: MeshContact, isProved: Bool, at now: Duration) {
         var entry = entry(contact.id, now)
-        if !contact.address.isEmpty, contact.address != entry.contact.address {
+        let mayReplace = isProved || !entry.isProved || entry.unreachableUntil > now
+        if mayReplace, !contact.address.isEmpty, contact.address != entry.contact.address {
             entry.contact.address = contact.address
             entry.unreachableUntil = .zero
+            entry.isProved = false
         }
+        if isProved, !contact.address.isEmpty { entry.isProved = true }
         entry.contact.epoch = max(entry.contact.epoch, contact.epoch)
         if !contact.name.isEmpty, contact.name != entry.contact.name {
             unname(contact.id, entry.contact.name)
