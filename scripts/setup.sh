@@ -27,6 +27,7 @@ test_packages=(
 
 # What benchmarks need besides. Their load generators in C need only gcc and libc6-dev, from above.
 bench_packages=(
+    etcd-server             # What the servers of a cluster know each other by.
     libnats-dev nats-server # The other client of NATS, and its server.
     nginx-light # Serves the same page beside our HTTP server.
     openssl     # Makes a certificate, and says what the cryptography alone takes.

@@ -20,8 +20,8 @@ struct NodeStatus: Sendable {
             exchange.respond(.serviceUnavailable, lines.joined())
         }
         routes.get("/readyz") { exchange in
-            let state = status.readiness.state
-            exchange.respond(state == .ready ? .ok : .serviceUnavailable, "\(state)\n")
+            let readiness = status.readiness
+            exchange.respond(readiness.state == .ready ? .ok : .serviceUnavailable, readiness.text)
         }
         routes.get("/metrics") { exchange in
             let text = await status.metrics()

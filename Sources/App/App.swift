@@ -182,8 +182,7 @@ public final class App: Sendable {
         _ route: String, _ value: Value, to users: some Collection<String>, at frontendType: String? = nil
     ) throws -> [String] {
         let body = try serializer.body(of: value)
-        guard let server else { return Array(users) }
-        return try server.push(route, body, to: users, at: frontendType)
+        return try use { try $0.push(route, body, to: users, at: frontendType) } ?? Array(users)
     }
 
     /// Pushes to all who are in a group. Returns those who are not here.
@@ -197,8 +196,7 @@ public final class App: Sendable {
     /// Tells users to leave. Returns those who are not here, as for `push`.
     @discardableResult
     public func kick(_ users: some Collection<String>, at frontendType: String? = nil) throws -> [String] {
-        guard let server else { return Array(users) }
-        return try server.kick(users, at: frontendType)
+        try use { try $0.kick(users, at: frontendType) } ?? Array(users)
     }
 
     /// The session of a user; nil when there is none here.
@@ -210,6 +208,8 @@ public enum AppStartError: Error, CustomStringConvertible {
     case startedTwice
     /// It was told to stop while it started.
     case stopped
+    /// Another server of the cluster has this one's type and id, and answers.
+    case taken(type: String, id: String)
     /// The module of this name has refused to start.
     case module(String, any Error)
     /// All that is wrong with what was set up.
@@ -219,6 +219,8 @@ public enum AppStartError: Error, CustomStringConvertible {
         switch self {
         case .startedTwice: "an app starts once; make another one"
         case .stopped: "the app was stopped while it started; start another one if that was not meant"
+        case .taken(let type, let id):
+            "the cluster has a server \(type) \(id) already, and it answers: end it, or give this one another --id"
         case .module(let name, let error): "the module \(name) did not start: \(error)"
         case .faults(let faults): "the app cannot start:\n  " + faults.joined(separator: "\n  ")
         }

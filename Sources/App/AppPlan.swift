@@ -59,9 +59,8 @@ final class AppPlan: Sendable {
     let refusal: [UInt8]
 
     init(_ blueprint: AppBlueprint, _ app: App) throws {
-        var faults =
-            app.settings.faults + app.settings.meterFaults + (app.settings.tracing?.faults ?? [])
-            + blueprint.moduleFaults
+        var faults = app.settings.faults + app.settings.meterFaults + blueprint.moduleFaults
+        faults += app.settings.tracing?.faults ?? []
         if blueprint.place != nil {
             faults += app.settings.cluster.faults
             for (what, name) in [("type", app.type), ("id", app.id)] {

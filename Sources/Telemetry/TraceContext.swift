@@ -30,7 +30,7 @@ public struct TraceContext: Sendable, Hashable {
 
     private static func id(_ random: inout any RandomNumberGenerator) -> UInt64 { max(1, random.next()) }
 
-    /// The headers `traceparent` and `tracestate`; nil for what is none. A state that is too long is left out.
+    /// The headers `traceparent` and `tracestate`; nil for what is no such header. Too long a state is left out.
     public init?(traceparent text: String, tracestate state: String = "") {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count >= 4, let version = Self.number(parts[0], digits: 2), version != 0xff,

@@ -40,6 +40,16 @@ import Testing
         }
     }
 
+    @Test func `what a node that is ready cannot use is said, and it stays ready`() async throws {
+        try await withAdmin { admin, _, client async throws in
+            admin.readiness.state = .ready
+            admin.readiness.tell { ["registry: unavailable", "bus of loop 0: cut off"] }
+            let answer = try await client.get("/readyz")
+            #expect(answer.status.code == 200)
+            #expect(answer.text == "ready\ndegraded: registry: unavailable\ndegraded: bus of loop 0: cut off\n")
+        }
+    }
+
     @Test func `metrics are those of all loops, and of the endpoint itself`() async throws {
         try await withAdmin { _, loops, client async throws in
             for loop in loops.loops { await loop.run { loop in loop.meters.counter("work_total", "Work.").add(2) } }

@@ -20,6 +20,10 @@ extension App {
     /// The servers that are known now, sorted by type and id. This one is among them when it is registered.
     public var servers: [ClusterServer] { server?.member?.servers.all ?? [] }
 
+    /// What of the cluster this server cannot use now, in words; nothing while all is well. It serves on meanwhile, as
+    /// `docs/cluster.md` says.
+    public var troubles: [String] { server?.member?.troubles ?? [] }
+
     public func servers(ofType type: String) -> [ClusterServer] { server?.member?.servers.ofType(type) ?? [] }
 
     /// Called when other servers come and go.

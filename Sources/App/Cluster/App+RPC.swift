@@ -50,14 +50,14 @@ extension AppServer {
     func call(_ call: RemoteCall) async throws -> [UInt8] {
         let (answers, answer) = AsyncStream.makeStream(of: Result<[UInt8], any Error>.self)
         let index = Int.random(in: shards.indices)
-        await shards[index].run { _, shard in
+        try await reach(index) { _, shard in
             guard shard.loop.start(RemoteCaller(shard, call, answer)) != nil else {
                 answer.yield(.failure(AppError.tooMuch))
                 return answer.finish()
             }
         }
         for await answer in answers { return try answer.get() }
-        throw AppError(AppError.unavailable, "the app has stopped")
+        throw Self.stopped
     }
 }
 

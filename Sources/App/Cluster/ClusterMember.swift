@@ -11,6 +11,8 @@ final class ClusterMember: Sendable {
     let hooks: [@Sendable (ClusterChange) -> Void]
     private let known = Lock(ClusterServers([]))
     private let lease = Lock<RegistryLease?>(nil)
+    /// Why the bus is away, by loop.
+    private let away = Lock<[Int: String]>([:])
     private let watch = Lock<LoopBound<ClusterWatch>?>(nil)
 
     init(_ cluster: AppCluster, _ app: App, _ plan: AppPlan) {
@@ -29,6 +31,7 @@ final class ClusterMember: Sendable {
     /// it is one of the cluster as soon as they are back.
     func start(_ server: AppServer) async throws {
         for shard in server.shards { await shard.run { _, shard in shard.cluster?.begin() } }
+        try await refuseTwin(on: server.loops[0])
         let shard = server.shards[0]
         try await shard.run { _, shard in try shard.cluster?.listen() }
         let watch = await server.loops[0].own { ClusterWatch(self, server, on: $0) }
@@ -36,6 +39,24 @@ final class ClusterMember: Sendable {
         await watch.run { _, watch in watch.start() }
         for await _ in await watch.run({ _, watch in watch.firstTry }) {}
         await shard.run { _, shard in shard.cluster?.reliable.begin() }
+    }
+
+    /// Two of one type and id would both carry out each message. One that died without a word does not answer. When
+    /// the bus is away nobody can say.
+    private func refuseTwin(on loop: EventLoop) async throws {
+        do throws(BusError) {
+            try await cluster.bus.ready(within: .seconds(1), on: [loop])
+            _ = try await cluster.bus.request(
+                ClusterSubject.server(own.type, own.id), ClusterStatus.question, deadline: .seconds(1), on: loop)
+        } catch {
+            if case .timedOut = error {
+                Log.shared.warning(
+                    "somebody listens to the subject of this server and does not answer: it stands still, or watches",
+                    ["type": own.type, "id": own.id])
+            }
+            return
+        }
+        throw AppStartError.taken(type: own.type, id: own.id)
     }
 
     func registered(_ lease: RegistryLease) { self.lease.withLock { $0 = lease } }
@@ -51,7 +72,31 @@ final class ClusterMember: Sendable {
         }
     }
 
-    /// The others send nothing more to this server.
+    /// What cannot be used now, in words.
+    var troubles: [String] {
+        var troubles: [String] = []
+        if case .degraded(let error) = cluster.registry.health { troubles.append("registry: \(error)") }
+        for (loop, words) in away.withLock({ $0 }).sorted(by: { $0.key < $1.key }) {
+            troubles.append("bus of loop \(loop): \(words)")
+        }
+        if currentLease?.isHeld != true { troubles.append("not registered: the other servers cannot find this one") }
+        return troubles
+    }
+
+    func bus(of loop: Int, isAway words: String?) { away.withLock { $0[loop] = words } }
+
+    /// The others send nothing more to this server. It still knows them, and writes down who logs in.
+    func withdraw() async {
+        guard let watch = watch.withLock({ $0 }) else { return }
+        await watch.run { _, watch in watch.withdraw() }
+        do {
+            try await cluster.registry.within(.seconds(2)).delete(RegistryBytes(keys.server(own)))
+        } catch {
+            Log.shared.warning("the registry still knows this server until it has stopped", ["error": "\(error)"])
+        }
+    }
+
+    /// Nothing of it is left.
     func leave() async {
         if let watch = watch.withLock({ exchange(&$0, with: nil) }) {
             await watch.run { _, watch in watch.stop() }

@@ -29,7 +29,7 @@ extension ClusterPart {
     /// Who sends from now on finds nobody, and turns to another server; what has been sent before comes still. Those
     /// who ask a frontend ask for sessions that are still there.
     func takeNoMore(within limit: Duration, then: @escaping (Int) -> Void) {
-        if own.isFrontend { return then(0) }
+        if own.isFrontend || subscriptions.isEmpty { return then(0) }
         let last = LastCalls(then)
         shard.loop.after(limit, last)  // A bus that stands still does not say that it was all.
         for subscription in exchange(&subscriptions, with: []) { subscription.drain { last.end() } }

@@ -11,9 +11,11 @@ extension ClusterPart {
                 switch state {
                 case .away(let words):
                     wasAway = true
+                    member.bus(of: shard.index, isAway: words)
                     Log.shared.warning("the bus is away", ["error": words])
                 case .open where wasAway:
                     wasAway = false
+                    member.bus(of: shard.index, isAway: nil)
                     Log.shared.notice("the bus is back", [:])
                     reviewAll()
                 case .open, .connecting, .draining, .closed: break
@@ -47,13 +49,24 @@ extension ClusterPart {
 
     func key(of user: String) -> RegistryBytes { RegistryBytes(member.keys.binding(user, at: own.type)) }
 
-    /// The user has left, and nobody has the name now.
-    func forget(_ user: String) {
+    /// The user has left, and nobody has the name now. The key goes if it is what it was at that revision.
+    func forget(_ user: String, _ revision: Int64? = nil) {
         // Without the lease there are no keys.
         if hasEnded || member.currentLease == nil { return }
         let (key, id) = (key(of: user), RegistryBytes(own.id))
-        registry.transact(RegistryTransaction(if: [.value(of: key, is: id)], then: [.delete(key)])) { [weak self] in
-            if let self, case .failure(let error) = $0 { remember(user, error) }
+        let look = RegistryTransaction(
+            if: [RegistryCondition(key, .equal, .modified(revision ?? -1))], then: [.delete(key)], else: [.get(key)])
+        registry.transact(look) { [weak self] in
+            guard let self else { return }
+            switch $0 {
+            case .failure(let error): remember(user, error)
+            case .success(let outcome):
+                // It was written again: for a session here that has ended since, or when the lease was restored.
+                guard !outcome.succeeded, let entry = outcome.results.first?.entries.first, entry.value == id,
+                    shard.directory.isFree(user)
+                else { return }
+                forget(user, entry.modified)
+            }
         }
     }
 
@@ -68,7 +81,7 @@ extension ClusterPart {
     private func forgetAgain() {
         let users = unforgotten.prefix(Self.mostForgotten)
         unforgotten.removeFirst(users.count)
-        for user in users where shard.directory.find(user) == nil { forget(user) }
+        for user in users where shard.directory.isFree(user) { forget(user) }
         if !unforgotten.isEmpty { shard.loop.after(Self.pause, self, token: Self.forgetToken) }
     }
 
@@ -94,14 +107,21 @@ private final class ClaimReview: LoopTask {
 
     init(_ cluster: ClusterPart) { (self.cluster, shard) = (cluster, cluster.shard) }
 
+    private static let batch = 100
+
     nonisolated(nonsending) func run() async {
         cluster.mustReview = false
-        for connection in shard.connections {
-            guard let claim = connection.session.claim, claim.revision != nil, connection.link.state == .open else {
-                continue
-            }
+        var rest = shard.connections.filter { $0.session.claim?.revision != nil }[...]
+        while !rest.isEmpty {
+            let some = rest.prefix(Self.batch)
+            rest = rest.dropFirst(some.count)
+            let look = RegistryTransaction(then: some.compactMap { $0.session.claim.map { .get($0.key) } })
             do {
-                if try await claim.isTaken() { connection.kick(.replaced) }
+                let results = try await cluster.cluster.registry.transact(look).results
+                for (connection, result) in zip(some, results) where connection.link.state == .open {
+                    let isTaken = connection.session.claim?.isTaken(by: result.entries.first) == true
+                    if isTaken { connection.kick(.replaced) }
+                }
             } catch { return cluster.reviewed("\(error)") }
         }
         cluster.reviewed(nil)

@@ -60,11 +60,9 @@ public struct ClusterStatus: Sendable {
     private static func ask(
         _ server: ClusterServer, _ bus: any Bus, on loop: EventLoop, within limit: Duration
     ) async -> Answer {
-        let request = PomeloProtos.Request(
-            type: .user, msg: PomeloProtos.Msg(route: route, type: .request), metadata: Array("{}".utf8))
         do throws(BusError) {
             let answer = try await bus.request(
-                ClusterSubject.server(server.type, server.id), request.protobuf, deadline: limit, on: loop)
+                ClusterSubject.server(server.type, server.id), question, deadline: limit, on: loop)
             // Safe because bytes have no padding.
             guard let response = try? PomeloProtos.Response(protobuf: unsafe answer.body.span.bytes),
                 response.error == nil, let report = Report(response.data)
@@ -74,6 +72,9 @@ public struct ClusterStatus: Sendable {
     }
 
     static let route = "sys.status"
+    static let question = PomeloProtos.Request(
+        type: .user, msg: PomeloProtos.Msg(route: route, type: .request), metadata: Array("{}".utf8)
+    ).protobuf
 }
 
 extension ClusterStatus.Report {

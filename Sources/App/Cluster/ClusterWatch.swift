@@ -15,6 +15,7 @@ final class ClusterWatch: TimerTarget {
     private var mustTell = false
     private var failures = 0
     private var isOver = false
+    private(set) var isWithdrawn = false
     private static let again = Reconnecting(first: .seconds(1), longest: .seconds(10))
     /// Ends when the registry was told of this server for the first time, or could not be.
     let firstTry: AsyncStream<Void>
@@ -36,8 +37,11 @@ final class ClusterWatch: TimerTarget {
     }
     private static let mostServers = 100_000
 
+    /// This server is not to be found any more. It still follows the others.
+    func withdraw() { isWithdrawn = true }
+
     func stop() {
-        isOver = true
+        (isOver, isWithdrawn) = (true, true)
         mirror?.end()
         loop.remove(events)
         tried.finish()
@@ -89,6 +93,12 @@ final class ClusterWatch: TimerTarget {
 
     // MARK: This server
 
+    private var gauge: Gauge {
+        loop.meters.gauge(
+            "omniway_app_registered", "1 while the other servers of the cluster can find this one.",
+            labels: [("serverType", member.own.type)])
+    }
+
     private func register() {
         if loop.start(Registration(self, member)) == nil { registered(AppError(AppError.overloaded, "too many tasks")) }
     }
@@ -98,9 +108,10 @@ final class ClusterWatch: TimerTarget {
         defer { tried.finish() }
         guard let error else {
             failures = 0
+            gauge.set(1)
             return Log.shared.notice("cluster joined", ["type": member.own.type, "id": member.own.id])
         }
-        if isOver { return }
+        if isWithdrawn { return }
         let pause = Self.again.pause(after: failures, chance: loop.random.next())
         failures += 1
         Log.shared.warning("this server is not registered yet", ["error": "\(error)", "again in": "\(pause)"])
@@ -111,8 +122,11 @@ final class ClusterWatch: TimerTarget {
     private func leaseChanged(_ event: RegistryLease.Event) {
         switch event {
         case .lost(let error):
+            gauge.set(0)
             Log.shared.warning("the others may not see this server any more", ["error": "\(error)"])
-        case .regained, .restored: Log.shared.notice("the others see this server again", [:])
+        case .regained, .restored:
+            gauge.set(1)
+            Log.shared.notice("the others see this server again", [:])
         case .ended: break
         }
         guard case .restored(let taken) = event else { return }
@@ -121,6 +135,8 @@ final class ClusterWatch: TimerTarget {
         for user in taken.compactMap({ $0.after(prefix)?.text }) {
             if let place = server.directory.find(user) { server.kick(place, .replaced) }
         }
+        guard member.own.isFrontend, member.cluster.settings.uniqueSessions else { return }
+        for index in server.shards.indices { server.tell(index, .reviewClaims) }
     }
 
     private static let tellToken: UInt64 = 1
@@ -128,7 +144,7 @@ final class ClusterWatch: TimerTarget {
 
     func timerFired(_ token: UInt64, on loop: Loop) {
         if isOver { return }
-        if token == Self.tellToken { tell() } else { register() }
+        if token == Self.tellToken { tell() } else if !isWithdrawn { register() }
     }
 }
 
@@ -144,6 +160,7 @@ private final class Registration: LoopTask {
             let registry = member.cluster.registry
             let events = watch.events
             let lease = try await registry.lease(ttl: member.cluster.settings.lease) { events.post($0) }
+            if watch.isWithdrawn { return }
             try await registry.put(
                 RegistryBytes(member.keys.server(member.own)), RegistryBytes(member.own.json), lease: lease)
             member.registered(lease)

@@ -100,14 +100,14 @@ extension Timestamp {
 extension AppServer {
     fileprivate func put(_ job: ReliableJob) async throws {
         let (answers, answer) = AsyncStream.makeStream(of: Result<Void, any Error>.self)
-        await shards[0].run { _, shard in
+        try await reach(0) { _, shard in
             guard shard.loop.start(JobPutting(shard, job, answer)) != nil else {
                 answer.yield(.failure(AppError.tooMuch))
                 return answer.finish()
             }
         }
         for await answer in answers { return try answer.get() }
-        throw AppError(AppError.unavailable, "the app has stopped")
+        throw Self.stopped
     }
 }
 

@@ -58,8 +58,7 @@ final class ReliableCalls: TimerTarget {
 
     func count(_ outcome: String) {
         cluster.shard.loop.meters.counter(
-            "omniway_app_reliable_calls_total",
-            "Calls that are made until they have succeeded, by what became of them.",
+            "omniway_app_reliable_calls_total", "Calls that are made until they succeed, by what became of them.",
             labels: [("outcome", outcome), ("serverType", cluster.own.type)]
         ).add(1)
     }

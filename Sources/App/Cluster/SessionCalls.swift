@@ -68,8 +68,7 @@ extension ClusterPart {
     }
 
     private func push(_ call: IncomingCall, _ serving: Serving) throws {
-        // Safe because bytes have no padding.
-        let push = try UserPush(protobuf: unsafe call.msg.data.span.bytes)
+        let push = try UserPush(protobuf: call.msg.data.span.raw)
         let absent = try shard.server?.pushHere(push.route, push.data, to: push.users) ?? push.users
         serving.respond(PomeloProtos.ProtoNames(name: absent).protobuf)
     }

@@ -24,7 +24,7 @@ final class UserClaim {
     }
 
     private var type: String { cluster.own.type }
-    private var key: RegistryBytes { cluster.key(of: user) }
+    var key: RegistryBytes { cluster.key(of: user) }
 
     nonisolated(nonsending) func make() async throws {
         cluster.claims.append(self)
@@ -83,14 +83,17 @@ final class UserClaim {
         return other > revision
     }
 
-    /// The registry has somebody else down for the user.
-    nonisolated(nonsending) func isTaken() async throws(RegistryError) -> Bool {
-        guard let entry = try await cluster.cluster.registry.get(key) else { return false }
-        return isOlder(than: entry.modified) && entry.value.text != cluster.own.id
+    /// The registry has somebody else down for the user, who was written over this one. Where it has not, the claim has
+    /// the count of today: a store that was set up anew counts from the beginning.
+    func isTaken(by entry: RegistryEntry?) -> Bool {
+        guard let entry else { return false }
+        if entry.value.text != cluster.own.id { return true }
+        revision = entry.modified
+        return false
     }
 
     /// The user has left, and nobody has the name now.
-    func end() { if mayBeWritten { cluster.forget(user) } }
+    func end() { if mayBeWritten { cluster.forget(user, revision) } }
 
     func cancel() { for subscription in exchange(&subscriptions, with: []) { subscription.cancel() } }
 }

@@ -8,11 +8,12 @@ extension AppServer {
     func spread(_ route: String, _ body: [UInt8], to users: [String], at type: String?) async throws -> [String] {
         guard let member else { throw AppError.noCluster }
         let (type, own) = (try member.frontendType(type), member.own)
-        let absent = type == plan.type ? try pushHere(route, body, to: users) : users
+        let absent = type == plan.type ? try whileOpen { try pushHere(route, body, to: users) } : users
         let frontends = member.servers.ofType(type).filter { $0.id != own.id || type != own.type }
         if absent.isEmpty || frontends.isEmpty { return absent }
         let (answers, answer) = AsyncStream.makeStream(of: Result<[String], AppError>.self)
-        await shards[here ?? 0].run { _, shard in
+        let index = try whileOpen { here ?? 0 }
+        try await reach(index) { _, shard in
             guard let cluster = shard.cluster else { return answer.finish() }
             UserPushing(route, body, type, absent, cluster) {
                 answer.yield($0)
@@ -21,7 +22,7 @@ extension AppServer {
             .begin(at: frontends)
         }
         for await answer in answers { return try answer.get() }
-        throw AppError(AppError.unavailable, "the app has stopped")
+        throw Self.stopped
     }
 }
 
@@ -90,8 +91,7 @@ private final class UserPushing {
         switch answer {
         case .success(let bytes):
             do throws(ProtobufError) {
-                // Safe because bytes have no padding.
-                let response = try PomeloProtos.Response(protobuf: unsafe bytes.span.bytes)
+                let response = try PomeloProtos.Response(protobuf: bytes.span.raw)
                 if response.error != nil { isDeclined = true } else { try take(response.data, part) }
             } catch { isDeclined = true }
         case .failure(.noResponders): break  // It has gone, and whoever was there.
@@ -103,8 +103,7 @@ private final class UserPushing {
     }
 
     private func take(_ data: [UInt8], _ part: ArraySlice<String>) throws(ProtobufError) {
-        // Safe because bytes have no padding.
-        let absent = Set(try PomeloProtos.ProtoNames(protobuf: unsafe data.span.bytes).name)
+        let absent = Set(try PomeloProtos.ProtoNames(protobuf: data.span.raw).name)
         for user in part where !absent.contains(user) { found.insert(user) }
     }
 

@@ -11,6 +11,7 @@ final class AppCounters {
     let late: Counter
     let unrouted: Counter
     let unpublished: Counter
+    let lost: Counter
     let timerRuns: Counter
     let timerErrors: Counter
     let timerSkips: Counter
@@ -42,6 +43,7 @@ final class AppCounters {
         unrouted = counter("omniway_app_unrouted_total", "Notifies to routes that lead nowhere.")
         unpublished = counter(
             "omniway_app_unpublished_total", "Messages for users of other servers that the bus did not take.")
+        lost = counter("omniway_app_lost_pushes_total", "Pushes that a loop was too far behind to take.")
         timerRuns = counter("omniway_app_timer_runs_total", "Runs of timers.")
         timerErrors = counter("omniway_app_timer_errors_total", "Runs of timers that ended with an error.")
         timerSkips = counter(

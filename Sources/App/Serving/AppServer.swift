@@ -2,6 +2,7 @@ import OmniwayCrypto
 import OmniwayTelemetry
 import OmniwayTransport
 import OmniwayWire
+import Synchronization
 
 /// An app that runs: its parts on the loops, and what they share.
 final class AppServer: Sendable {
@@ -15,6 +16,9 @@ final class AppServer: Sendable {
     /// Nil for a server that is alone.
     let member: ClusterMember?
     private let listening = Lock<[Listening]>([])
+    let door = ServerDoor()
+    /// Pushes that found no room on their way to a loop, and were not counted yet.
+    private let missed = Atomic<Int>(0)
 
     init(
         _ plan: AppPlan, _ app: App, _ modules: [(name: String, module: any Module)], on loops: [EventLoop]
@@ -68,7 +72,7 @@ final class AppServer: Sendable {
             guard let calls = shard.cluster?.reliable else { return then(0) }
             calls.end(within: limit, then: then)
         }) {}
-        await member?.leave()
+        await member?.withdraw()
         for listening in listening.withLock({ exchange(&$0, with: []) }) { await listening.stop() }
         if most != nil, let drain = plan.settings.drain { await letLeave(drain) }
         app.timers.end()
@@ -80,6 +84,7 @@ final class AppServer: Sendable {
         for shard in shards { waits.append(await begin(shard) { $0.drain(within: limit, then: $1) }) }
         var cutOff = 0
         for wait in waits { for await count in wait { cutOff += count } }
+        await member?.leave()
         await modules.beforeStop(app)
         for shard in shards { await shard.run { _, shard in shard.closeAll() } }
         for await _ in await begin(shards[0], { shard, then in
@@ -121,7 +126,10 @@ final class AppServer: Sendable {
     }
 
     /// Lets go of the loops. Nobody may reach for them any more.
-    func release() async { for shard in shards { await shard.release() } }
+    func release() async {
+        await door.shut()
+        for shard in shards { await shard.release() }
+    }
 
     // MARK: To users, from anywhere
 
@@ -140,7 +148,9 @@ final class AppServer: Sendable {
     func pushHere(_ route: String, _ body: [UInt8], to users: some Collection<String>) throws -> [String] {
         let packet = SharedBytes(try push(route, body))
         let (places, absent) = directory.find(users, loops: mailboxes.count)
-        for (loop, links) in places.enumerated() where !links.isEmpty { tell(loop, .send(packet, links)) }
+        for (loop, links) in places.enumerated() where !links.isEmpty {
+            if !tell(loop, .send(packet, links)) { missed.add(links.count, ordering: .relaxed) }
+        }
         return absent
     }
 
@@ -176,8 +186,13 @@ final class AppServer: Sendable {
                 unreachable.append(user)
             }
         }
-        if !messages.isEmpty { tell(here ?? 0, .publish(messages)) }
+        if !messages.isEmpty, !tell(here ?? 0, .publish(messages)) { missed.add(messages.count, ordering: .relaxed) }
         return unreachable
+    }
+
+    /// How many were missed since the last time.
+    func takeMissed() -> Int {
+        missed.load(ordering: .relaxed) == 0 ? 0 : missed.exchange(0, ordering: .relaxed)
     }
 
     /// The loop of the app on which the caller is.

@@ -61,7 +61,9 @@ final class AppShard: LinkIntake, TimerTarget {
 
     func take(_ mail: AppMail) {
         switch mail {
-        case .send(let packet, let links): for link in links { connection(link)?.push(packet) }
+        case .send(let packet, let links):
+            countMissed()
+            for link in links { connection(link)?.push(packet) }
         case .kick(let link, let reason): connection(link)?.kick(reason)
         case .run(let link, let body): if let connection = connection(link) { body(connection.session) }
         case .timer(let timer): timers.take(timer)
@@ -70,9 +72,13 @@ final class AppShard: LinkIntake, TimerTarget {
         case .serveSession(let call, let link): cluster?.serve(call, about: connection(link)?.session)
         case .bound(let user, let server, let revision): cluster?.heard(user, at: server, revision)
         case .reviewClaims: cluster?.reviewClaims()
-        case .publish(let messages): cluster?.publish(messages)
+        case .publish(let messages):
+            countMissed()
+            cluster?.publish(messages)
         }
     }
+
+    private func countMissed() { if let count = server?.takeMissed(), count > 0 { counters.lost.add(UInt64(count)) } }
 
     func connection(_ id: LinkID) -> AppConnection? { loop.link(id)?.handler as? AppConnection }
 

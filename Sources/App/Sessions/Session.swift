@@ -100,14 +100,17 @@ public final class Session {
     private nonisolated(nonsending) func claim(_ uid: String) async throws {
         guard let cluster = shard.cluster else { return }
         let claim = try UserClaim(uid, cluster)
+        shard.directory.beginClaim(uid)
         do {
             try await claim.make()
             try checkStillThere()
         } catch {
+            shard.directory.endClaim(uid)
             claim.cancel()
-            if shard.directory.find(uid) == nil { claim.end() }
+            if shard.directory.isFree(uid) { claim.end() }
             throw error
         }
+        shard.directory.endClaim(uid)
         self.claim = claim
     }
 

@@ -16,6 +16,8 @@ final class SessionDirectory: Sendable {
     private let users = Lock<[String: SessionPlace]>([:])
     /// By their numbers, where other servers ask for them.
     private let numbers = Lock<[Int64: SessionPlace]>([:])
+    /// Users that are being bound on some loop, and how often.
+    private let claimed = Lock<[String: Int]>([:])
     private let lastID: Atomic<Int64>
     private let open = Atomic<Int>(0)
 
@@ -53,6 +55,16 @@ final class SessionDirectory: Sendable {
             return true
         }
     }
+
+    func beginClaim(_ user: String) { claimed.withLock { $0[user, default: 0] += 1 } }
+    func endClaim(_ user: String) {
+        claimed.withLock { claimed in
+            let count = (claimed[user] ?? 0) - 1
+            claimed[user] = count > 0 ? count : nil
+        }
+    }
+    /// Nobody here has the name, and nobody is about to.
+    func isFree(_ user: String) -> Bool { claimed.withLock { $0[user] == nil } && find(user) == nil }
 
     func publish(_ place: SessionPlace) { numbers.withLock { $0[place.id] = place } }
     func withdraw(_ number: Int64) { numbers.withLock { $0[number] = nil } }

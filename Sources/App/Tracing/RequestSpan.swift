@@ -26,8 +26,7 @@ final class RequestSpan {
 
     init(
         _ context: TraceContext, parent: UInt64?, _ name: String, _ kind: TraceSpan.Kind,
-        _ attributes: [String: String],
-        _ tracer: Tracer
+        _ attributes: [String: String], _ tracer: Tracer
     ) {
         (self.context, self.parent, self.name, self.kind) = (context, parent, name, kind)
         (self.attributes, self.tracer) = (attributes, tracer)

@@ -20,6 +20,7 @@ final class RegistryHome {
     private var nextCall: UInt64 = 0
     private var feeds: Set<ObjectIdentifier> = []
     private var isClosed = false
+    private let good: Gauge
     private(set) lazy var leases = LeaseTable(self)
     private var probe = Probe()
     /// What was logged last about a watch.
@@ -35,6 +36,8 @@ final class RegistryHome {
 
     init(on loop: Loop, _ driver: any RegistryDriver, limits: RegistryLimits, log: Log) {
         (self.loop, self.driver, self.limits, self.log) = (loop, driver, limits, log)
+        good = loop.meters.gauge("omniway_registry_good", "Registries whose store can do its work.")
+        good.add(1)
         let box = Receiver()
         let mailbox = loop.mailbox(of: RegistryMail.self, limit: 1 << 20) { box.home?.receive($0) }
         self.mailbox = mailbox
@@ -142,6 +145,7 @@ final class RegistryHome {
 
     private func worsen(_ error: RegistryError) {
         if door.health == .good {
+            good.add(-1)
             log.warning("registry degraded", ["code": error.code.rawValue, "why": error.detail])
         }
         door.health = .degraded(error)
@@ -151,7 +155,10 @@ final class RegistryHome {
     }
 
     private func heal() {
-        if door.health != .good { log.notice("registry is back") }
+        if door.health != .good {
+            good.add(1)
+            log.notice("registry is back")
+        }
         door.health = .good
         probe.failures = 0
     }
@@ -170,6 +177,7 @@ final class RegistryHome {
     private func close(_ done: @escaping () -> Void) {
         leases.revokeAll { [self] in
             isClosed = true
+            if door.health == .good { good.add(-1) }
             for (_, call) in exchange(&calls, with: [:]).sorted(by: { $0.key < $1.key }) {
                 loop.cancel(call.timer)
                 call.done(.failure(.closed))

@@ -34,6 +34,8 @@ public struct AppPart: NodePart {
 }
 
 extension AppPart {
+    public var troubles: [String] { app.troubles }
+
     public var views: [AdminView] {
         let app = app
         return [

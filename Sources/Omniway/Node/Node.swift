@@ -66,6 +66,8 @@ public actor Node {
             ports += part.ports
             for view in part.views { admin?.console.add(view) }
             for action in part.actions { admin?.console.add(action) }
+            let parts = parts
+            admin?.readiness.tell { parts.flatMap(\.troubles) }
             return part
         } catch {
             await stop()
@@ -112,6 +114,8 @@ public protocol NodePart: Sendable {
     var views: [AdminView] { get }
     /// What operators may do with it there.
     var actions: [AdminAction] { get }
+    /// What is not as it should be, while it goes on working: `/readyz` says it.
+    var troubles: [String] { get }
     /// Accepts no more, lets what is under way come to its end, at most so long, and ends. Returns how many
     /// connections were cut off.
     func stop(within limit: Duration) async -> Int
@@ -120,4 +124,5 @@ public protocol NodePart: Sendable {
 extension NodePart {
     public var views: [AdminView] { [] }
     public var actions: [AdminAction] { [] }
+    public var troubles: [String] { [] }
 }

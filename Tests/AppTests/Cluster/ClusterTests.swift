@@ -171,8 +171,8 @@ import Testing
                 "\(context.requestID) \(context.metadata["tenant"] ?? .null) \(context.session.frontendID)"
             }
         }
-        let trace = try await world.trace()
         let frontend = try await world.server("connector", "conn-1")
+        let trace = try await world.trace()
         let client = await frontend.player()
         let answer = try #require(await client.ask("room.room.seen"))
         let request = try #require(

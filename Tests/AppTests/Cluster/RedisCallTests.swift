@@ -86,8 +86,8 @@ import Testing
         #expect(try await place.sees { place.diary.all.contains("queued") })
         await place.apps[1].stop()
         try await place.redis.control("ZADD", "game:goretry", "1700000000", job.replacing("T", with: "due"))
-        try await place.redis.control(
-            "LPUSH", "game:queue:rpc:\(Host.name):inprogress", job.replacing("T", with: "left"))
+        let left = job.replacing("T", with: "left")
+        try await place.redis.control("LPUSH", "game:queue:rpc:\(Host.name):inprogress", left)
         let worker = App(type: "worker", id: "worker-2", settings: place.apps[1].settings)
         worker.join(registry: place.registry, bus: InProcessBus())
         worker.work(on: "room.log.note", Note.self)

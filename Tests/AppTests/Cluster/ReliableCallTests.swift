@@ -25,8 +25,9 @@ struct Note: Codable, SerializedMessage, Sendable {
         let caller: App
         let worker: App
 
-        init(failures count: Int = 0, _ change: @escaping (inout ReliableCallSettings) -> Void = { _ in }) async throws
-        {
+        init(
+            failures count: Int = 0, _ change: @escaping (inout ReliableCallSettings) -> Void = { _ in }
+        ) async throws {
             world = try await ClusterWorld()
             let (diary, failures) = (diary, failures)
             failures.withLock { $0 = count }

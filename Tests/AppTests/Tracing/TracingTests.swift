@@ -79,9 +79,7 @@ import Testing
         }
     }
 
-    @Test func `a request from client to frontend to backend is one trace, each part under the one before`()
-        async throws
-    {
+    @Test func `a request that goes on to a backend is one trace, each part under the one before`() async throws {
         let place = try await Place { app in
             app.on("room.say") { (body: [UInt8], context) in
                 try await context.sleep(for: .milliseconds(1))

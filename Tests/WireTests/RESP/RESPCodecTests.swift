@@ -27,8 +27,8 @@ import Testing
             let bytes = Array((text + "+next\r\n").utf8)
             for cut in 0..<text.utf8.count {
                 var offset = 0
-                #expect(
-                    try codec.next(in: unsafe bytes.span.extracting(first: cut).bytes, at: &offset) == nil, "\(cut)")
+                let part = bytes.span.extracting(first: cut)
+                #expect(try codec.next(in: unsafe part.bytes, at: &offset) == nil, "\(cut)")
                 #expect(offset == 0)
             }
             var offset = 0
@@ -45,11 +45,8 @@ import Testing
         #expect(throws: RESPError.tooLarge(5000, limit: 4096)) { try read("$5000\r\n") }
         #expect(throws: RESPError.tooLarge(.max, limit: 1 << 16)) { try read("*9223372036854775807\r\n") }
         #expect(throws: RESPError.tooDeep(limit: 8)) { try read(String(repeating: "*1\r\n", count: 20)) }
-        #expect(throws: RESPError.self) {
-            try read(
-                "*9\r\n" + String(repeating: "$1000\r\n", count: 1)
-                    + String(repeating: "x", count: 5000))
-        }
+        #expect(throws: RESPError.self) { try read("*9\r\n" + String(repeating: "$1000\r\n", count: 1)
+            + String(repeating: "x", count: 5000)) }
         #expect(throws: RESPError.self) { try read("+" + String(repeating: "x", count: 70_000)) }
     }
 
