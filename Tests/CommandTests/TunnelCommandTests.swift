@@ -34,7 +34,7 @@ struct RunningTunnel {
         }
         return RunningTunnel(
             folder: folder, program: program, address: try await address(behind: "tls://"),
-            admin: try await address(behind: "http://"))
+            admin: try await address(behind: "admin        http://"))
     }
 
     /// One that the system gives to nobody who asks for any.
@@ -250,6 +250,9 @@ private func counter(on loop: EventLoop) async throws -> SocketAddress {
         #expect(await near.wait { $0.hasPrefix("listens   \(listen)") })
         let port = listen.split(separator: ":").last ?? ""
         #expect(try await RunningGateway.script("curl -sS -m 10 http://127.0.0.1:\(port)/").first == "hello")
+        // A node that is away is passed over.
+        let either = "--node 127.0.0.1:1 --node \(nodes[0].address)"
+        #expect(try await nodes[0].ask("tunnel list \(either)")[1].hasPrefix("in  \(listen)"))
         let list = try await nodes[0].ask("tunnel list")
         #expect(list[1].hasPrefix("in  \(listen)"))
         for program in [near, far, nodes[0].program, nodes[1].program] { await program.stop() }
@@ -314,7 +317,9 @@ private func counter(on loop: EventLoop) async throws -> SocketAddress {
 
     @Test(arguments: [
         ("node --allow-ports 5-1", "--allow-ports"), ("node --id x", "--id x"), ("node --tls-cert a", "--tls-key"),
-        ("node --advertise a:1", "--cluster-key-file"), ("node --listen nonsense", "--listen nonsense"),
+        ("node --advertise a:1", "--cluster-key-file"), ("node --domain 'a b'", "--domain a b"),
+        ("node --http x", "--http x"), ("node --trust-proxy x", "--trust-proxy x"),
+        ("node --listen nonsense", "--listen nonsense"),
         ("node --registry a --etcd http://b:1", "--etcd and --registry"), ("expose tcp nothing", "nothing to expose"),
         ("expose smtp 25", "tcp, http, udp"), ("client --node http://a", "http://"),
         ("client --allow-target 22", "--allow-target 22"), ("client --certificate ab", "--certificate ab"),

@@ -164,7 +164,11 @@ final class Exposure: Sendable {
     private func url(of address: String) -> String {
         guard let slashes = address.firstRange(of: "://"), let colon = address.lastIndex(of: ":"),
             let port = UInt16(address[address.index(after: colon)...]), colon >= slashes.upperBound
-        else { return "\(kind.rawValue)://\(address)" }  // A name.
+        else {
+            // A name, which every node answers for at its own port too.
+            let node = configuration.nodes[0]
+            return "\(node.isSecret ? "https" : "http")://\(HostPort(host: address, port: node.at.port))"
+        }
         return "\(kind.rawValue)://\(HostPort(host: configuration.nodes[0].at.host, port: port))"
     }
 }

@@ -40,10 +40,13 @@ enum RunNode {
     private static func announce(_ part: TunnelPart, _ node: Node) async {
         print("omniway \(Version.current), a node of a tunnel")
         for (carrier, address) in part.addresses { print("  listens      \(carrier.rawValue)://\(address)") }
+        for (scheme, address) in part.webAddresses { print("  names        \(scheme)://\(address)") }
         for port in await node.ports where port.name == "admin" { print("  admin        \(port.address)") }
         if part.addresses.contains(where: { $0.carrier == .tls }) { print("  certificate  \(part.fingerprint)") }
-        if let port = part.addresses.first?.address.port {
-            print("  try          omniway expose tcp 22 --node \(Host.name.isEmpty ? "this-host" : Host.name):\(port)")
+        if let (carrier, address) = part.addresses.first {
+            let scheme = carrier == .tls ? "" : "\(carrier.rawValue)://"
+            let place = address.isLoopback || Host.name.isEmpty ? "\(address)" : "\(Host.name):\(address.port)"
+            print("  try          omniway expose tcp 22 --node \(scheme)\(place)")
         }
         print("Ctrl-C ends it.")
         fflush(nil)

@@ -20,9 +20,33 @@ enum TunnelCommand {
     private static let sources = Flag(
         "allow-source", .strings, default: [], placeholder: "range",
         help: "Where visitors may come from, such as 10.0.0.0/8; may be repeated. By default anywhere.")
+    private static let bandwidth = Flag(
+        "bandwidth", .size, default: 0, help: "Bytes in a second by the rule, both directions together; 0 for any.")
+    private static let monthly = Flag(
+        "monthly-bytes", .size, default: 0, help: "Bytes in a month by the rule; 0 for any.")
+    private static let login = Flag(
+        "login-file", .string, default: "", placeholder: "path",
+        help: "A file with user:password on its first line, for visitors of SOCKS5 and of names.")
+    private static let host = Flag(
+        "host", .string, default: "", placeholder: "name|*",
+        help: "What requests for a name tell the target as their host: * for what the visitor says.")
+    private static let passesTLS = Flag(
+        "pass-tls", .boolean, default: false, help: "TLS of visitors of a name goes on to the target.")
+    private static let trustsAny = Flag(
+        "trust-any-certificate", .boolean, default: false,
+        help: "The certificate of an https:// target is not looked at.")
+    private static let announcement = Flag(
+        "proxy-protocol", .choice, default: Announcement.none, help: "Tell the target who comes, by a PROXY header.")
+    private static let group = Flag(
+        "group-file", .string, default: "", placeholder: "path",
+        help: "A file with a word that clients share who take turns for one name or port.")
+    private enum Announcement: String, CaseIterable { case none, v1, v2 }
+
     private static let listen = Argument(
         "listen", .string, help: "Where it listens: tcp://host:port of the client, node+tcp://:port of the node.")
-    private static let target = Argument("target", .string, help: "What it leads to, such as tcp://10.0.0.5:22.")
+    private static let target = Argument(
+        "target", .string, default: "",
+        help: "What it leads to, such as tcp://10.0.0.5:22; nothing for socks5://, where visitors say it.")
 
     static let command = Command(
         "tunnel", summary: "Shows and changes the rules of a tunnel client.",
@@ -36,7 +60,11 @@ enum TunnelCommand {
                     """),
             Command(
                 "add", summary: "Adds a rule, or changes the one for the same address.",
-                flags: [of, code, codeFile, connections, sources],
+
+                flags: [
+                    of, code, codeFile, connections, sources, bandwidth, monthly, login, host, passesTLS, trustsAny,
+                    announcement, group,
+                ],
                 arguments: [listen, target]),
             Command("remove", summary: "Takes a rule away.", arguments: [listen]),
             Command("kick", summary: "Lets go of the client wherever it is logged in."),
@@ -68,7 +96,7 @@ enum TunnelCommand {
             let api = try await asked.api()
             let answer: JSON
             switch call.path.last {
-            case "add": answer = try await api.post("listen/add", rule(call, asked))
+            case "add": answer = try await api.add(try rule(call, asked))
             case "remove": answer = try await api.post("listen/delete", ["listenAddr": .string(call[listen])])
             case "kick": answer = try await api.post("client/kick", ["message": "omniway tunnel kick"])
             default: answer = .array(try await api.rules())
@@ -90,14 +118,27 @@ enum TunnelCommand {
         }
     }
 
-    private static func rule(_ call: Invocation, _ asked: TunnelQuestion) throws -> JSON {
+    private static func rule(_ call: Invocation, _ asked: TunnelQuestion) throws -> TunnelRuleRequest {
         let secret = try TunnelNodeFlags.secret(call[codeFile], "--code-file")
-        return [
-            "listenAddr": .string(call[listen]), "targetAddr": .string(call[target]),
-            "targetTunnelId": .string(call[of].isEmpty ? asked.identity.tunnel : call[of]),
-            "targetAuthCode": .string(secret.isEmpty ? call[code] : secret),
-            "maxConnections": JSON(call[connections]), "allowSources": .array(call[sources].map { .string($0) }),
-        ]
+        var rule = TunnelRuleRequest(
+            listen: call[listen], target: call[target], of: call[of].isEmpty ? asked.identity.tunnel : call[of],
+            authCode: secret.isEmpty ? call[code] : secret)
+        rule.limits.connections = call[connections]
+        rule.limits.sources = call[sources]
+        if call[bandwidth] > 0 { rule.limits.bandwidth = call[bandwidth] }
+        if call[monthly] > 0 { rule.limits.monthlyBytes = call[monthly] }
+        let words = try TunnelNodeFlags.secret(call[login], "--login-file")
+        if !words.isEmpty {
+            guard let colon = words.firstIndex(of: ":") else { throw TunnelFlagError.login(call[login]) }
+            rule.options.login = TunnelLogin(
+                user: String(words[..<colon]), password: String(words[words.index(after: colon)...]))
+        }
+        rule.options.host = call[host]
+        rule.options.passesTLS = call[passesTLS]
+        rule.options.trustsAnyCertificate = call[trustsAny]
+        rule.options.proxyHeader = call[announcement] == .none ? nil : call[announcement] == .v1 ? .v1 : .v2
+        rule.options.group = try TunnelNodeFlags.secret(call[group], "--group-file")
+        return rule
     }
 }
 
@@ -113,7 +154,18 @@ struct TunnelQuestion: Sendable {
         self.identity = identity
     }
 
-    func api() async throws -> TunnelAPIClient { try await api(of: access.nodes[0]) }
+    /// Of the first node that answers.
+    func api() async throws -> TunnelAPIClient {
+        var trouble: (any Error)?
+        for node in access.nodes {
+            do {
+                let api = try await api(of: node)
+                if try await api.isReady() { return api }
+                trouble = TunnelAPIError.refused(.serviceUnavailable, "node \(node) takes no work now")
+            } catch { trouble = error }
+        }
+        throw trouble ?? TunnelAPIError.unreadable
+    }
 
     func api(of node: TunnelNodeAddress) async throws -> TunnelAPIClient {
         try await TunnelAPIClient(

@@ -11,6 +11,21 @@ enum TunnelNodeFlags {
         help:
             "Where clients come in, and the HTTP interface: host:port with TLS, or tcp://host:port without, for "
             + "networks that are trusted. May be repeated. By default :\(TunnelNodeAddress.usualPort).")
+    static let http = Flag(
+        "http", .strings, default: [], placeholder: "address",
+        help: "Where visitors of names come in over HTTP, such as :80. May be repeated. --listen takes them too.")
+    static let https = Flag(
+        "https", .strings, default: [], placeholder: "address",
+        help: "The same over TLS, such as :443, with the node's certificate; rules may have it go on to the target.")
+    static let domain = Flag(
+        "domain", .string, default: "", placeholder: "name",
+        help: "Rules for a name that say none get one below this, and nobody can choose such a one.")
+    static let proxies = Flag(
+        "trust-proxy", .strings, default: [], placeholder: "range",
+        help: "Who may say for whom a request to a name comes, in X-Forwarded-For. May be repeated. By default nobody.")
+    static let monthly = Flag(
+        "monthly-bytes", .size, default: 0,
+        help: "What the rules of one client may move in a month at all nodes; 0 sets no limit.")
     static let data = Flag(
         "data", .string, default: "", placeholder: "path",
         help: "The folder of its id, its certificate and its registry; by default node in $OMNIWAY_DATA or ~/.omniway.")
@@ -63,8 +78,8 @@ enum TunnelNodeFlags {
 
     /// What concerns the node of the tunnel, and not the process that it is in.
     static let part: [any AnyFlag] =
-        [listen, registry, etcd, id, advertise, clusterKey, allowPorts, publicHost, registerKey, register]
-        + [adminKey, connections, perAddress, certificate, certificateKey]
+        [listen, http, https, domain, proxies, registry, etcd, id, advertise, clusterKey, allowPorts, publicHost]
+        + [registerKey, register, adminKey, monthly, connections, perAddress, certificate, certificateKey]
     static let all: [any AnyFlag] = [data] + part + [admin, drain] + LogFlags.all
 
     /// What they say of the process. One loop has the whole node.
@@ -96,6 +111,12 @@ enum TunnelNodeFlags {
                 return port
             }
         }
+        for (flag, addresses) in [("--http", call[http]), ("--https", call[https])] {
+            for text in addresses where SocketAddress(text) == nil && HostPort(text) == nil {
+                throw TunnelFlagError.address(flag, text)
+            }
+        }
+        (configuration.http, configuration.https) = (call[http], call[https])
         if call.given(etcd), call.given(registry) { throw TunnelFlagError.twoRegistries }
         if !call[etcd].isEmpty {
             var settings = EtcdSettings()
@@ -140,6 +161,17 @@ enum TunnelNodeFlags {
             }
             node.publicHost = host
         }
+        node.trustedProxies = try call[proxies].map { text in
+            guard let range = AddressRange(text) else { throw TunnelFlagError.range(text) }
+            return range
+        }
+        if !call[domain].isEmpty {
+            guard case .domain(let name)? = TunnelAddress(call[domain]) else {
+                throw TunnelFlagError.domain(call[domain])
+            }
+            node.domain = name
+        }
+        if call[monthly] > 0 { node.monthlyBytes = call[monthly] }
         node.registers = call[register]
         node.registerKey = try secret(call[registerKey], "--register-key-file")
     }
@@ -179,6 +211,9 @@ enum TunnelFlagError: Error, Equatable, CustomStringConvertible {
     case allowance(String)
     case target(String)
     case nobody(String)
+    case range(String)
+    case login(String)
+    case domain(String)
 
     var description: String {
         switch self {
@@ -195,6 +230,9 @@ enum TunnelFlagError: Error, Equatable, CustomStringConvertible {
         case .twoTrusts: "--ca, --certificate and --new-certificate are three ways to know a node; give one of them"
         case .allowance(let text): "--allow-target \(text) is none; write such as tcp://10.0.0.0/8:22, tcp://nas:80-89"
         case .target(let text): "\(text) is nothing to expose; write a port, or host:port"
+        case .range(let text): "--trust-proxy \(text) is no range of addresses; write such as 10.0.0.0/8"
+        case .domain(let text): "--domain \(text) is no name; write such as tunnel.example.org"
+        case .login(let path): "--login-file: \(path) has no user:password on its first line; write it there"
         case .nobody(let path): "\(path) has no identity; start omniway client first, or name the file by --identity"
         }
     }

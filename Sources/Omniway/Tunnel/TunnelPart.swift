@@ -8,6 +8,9 @@ public actor TunnelPart: NodePart {
     public struct Configuration: Sendable {
         /// Where clients, other nodes and the HTTP interface come in.
         public var ports = [TunnelPort(carrier: .tls, address: ":\(TunnelNodeAddress.usualPort)")]
+        /// Where visitors of names come in, over HTTP and over TLS, as `host:port`. The ports above take them too.
+        public var http: [String] = []
+        public var https: [String] = []
         /// Keeps the node's id, its certificate and, unless `registry` says otherwise, what it knows of clients.
         public var folder = DataFolder.standard()
         /// Nil for a file in the folder.
@@ -24,10 +27,12 @@ public actor TunnelPart: NodePart {
     public nonisolated let node: LoopBound<TunnelNode>
     /// Where the ports are open.
     public nonisolated let addresses: [(carrier: TunnelNodeAddress.Carrier, address: SocketAddress)]
+    public nonisolated let webAddresses: [(scheme: String, address: SocketAddress)]
     /// What clients are to see of its certificate.
     public nonisolated let fingerprint: TLSFingerprint
     private let door: LoopBound<TunnelDoor>
     private let registry: Registry
+    private let web: [LoopBound<TunnelWeb>]
     private var listening: [Listening]
 
     public init(_ configuration: Configuration, on loops: EventLoops) async throws {
@@ -45,9 +50,22 @@ public actor TunnelPart: NodePart {
         let node = await TunnelNode.start(on: home, registry: registry, settings: settings)
         let door = await TunnelDoor.open(for: node, settings: configuration.api)
         var listening: [Listening] = []
+        var web: [LoopBound<TunnelWeb>] = []
+        var webAddresses: [(scheme: String, address: SocketAddress)] = []
         do {
             for port in configuration.ports {
                 listening.append(try await Self.listen(door, port, identity, configuration.limits))
+            }
+            for (scheme, address) in configuration.http.map({ ("http", $0) })
+                + configuration.https.map({ ("https", $0) })
+            {
+                let security = scheme == "http" ? TunnelWeb.Security.plain : .terminated(try TLSServer(identity))
+                let entrance = await TunnelWeb.open(for: node, secured: security)
+                let acceptor = try Self.acceptor(address, configuration.limits)
+                let opened = try await acceptor.open(into: [entrance])
+                listening.append(opened)
+                web.append(entrance)
+                webAddresses.append((scheme, opened.address))
             }
         } catch {
             for opened in listening { await opened.stop() }
@@ -56,11 +74,13 @@ public actor TunnelPart: NodePart {
             throw error
         }
         addresses = zip(configuration.ports, listening).map { ($0.carrier, $1.address) }
+        (self.web, self.webAddresses) = (web, webAddresses)
         (self.registry, self.node, self.door, self.listening) = (registry, node, door, listening)
     }
 
     public nonisolated var ports: [Node.Port] {
         addresses.map { Node.Port("tunnel", at: "\($0.carrier.rawValue)://\($0.address)") }
+            + webAddresses.map { Node.Port("names", at: "\($0.scheme)://\($0.address)") }
     }
 
     /// Returns when the registry has been read, and clients can log in.
@@ -70,11 +90,15 @@ public actor TunnelPart: NodePart {
         for await _ in ready {}
     }
 
+    private static func acceptor(_ text: String, _ limits: ConnectionLimits) throws -> StreamAcceptor {
+        guard let address = SocketAddress(resolving: text) else { throw ListenError.unknownHost(text) }
+        return StreamAcceptor(address, limits: limits)
+    }
+
     private static func listen(
         _ door: LoopBound<TunnelDoor>, _ port: TunnelPort, _ identity: TLSIdentity, _ limits: ConnectionLimits
     ) async throws -> Listening {
-        guard let address = SocketAddress(resolving: port.address) else { throw ListenError.unknownHost(port.address) }
-        let stream = StreamAcceptor(address, limits: limits)
+        let stream = try acceptor(port.address, limits)
         guard port.carrier == .tls else { return try await stream.open(into: [door]) }
         return try await TLSServer(identity).over(stream).open(into: [door])
     }
@@ -97,6 +121,7 @@ public actor TunnelPart: NodePart {
         for opened in exchange(&listening, with: []) { await opened.stop() }
         await node.run { _, node in node.drain(keep: limit) }
         await door.run { _, door in door.drain() }
+        for entrance in web { await entrance.run { _, entrance in entrance.drain() } }
         let deadline = ContinuousClock.now + limit
         while await node.run({ _, node in node.transferCount }) > 0, ContinuousClock.now < deadline {
             try? await Task.sleep(for: .milliseconds(50))  // Cancelled or not, the deadline is what counts.

@@ -25,6 +25,11 @@ public actor TunnelAPIClient {
         try await ask(.post, path, body)
     }
 
+    /// Makes a rule, or changes that for the same address; what it is then.
+    public func add(_ rule: TunnelRuleRequest) async throws(TunnelAPIError) -> JSON {
+        try await post("listen/add", rule.json)
+    }
+
     /// Rules that the client has made, and those that lead to it.
     public func rules() async throws(TunnelAPIError) -> [JSON] {
         guard case .array(let rules) = try await get("listen/list/\(identity.client)") else { throw .unreadable }
