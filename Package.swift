@@ -71,7 +71,8 @@ let package = Package(
             ], path: "Sources/Omniway", swiftSettings: strict),
         library("Main", ["Omniway", "OmniwayArguments"]),
         .executableTarget(
-            name: "OmniwayCommand", dependencies: ["Omniway", "OmniwayMain", "OmniwayArguments", "RoomApp"],
+            name: "OmniwayCommand",
+            dependencies: ["Omniway", "OmniwayMain", "OmniwayArguments", "OmniwayTesting", "RoomApp"],
             path: "Sources/Command", swiftSettings: strict),
         library("Testing", ["OmniwayWire", "OmniwayTransport"]),
 
@@ -120,7 +121,7 @@ let package = Package(
         tests(
             "Mesh",
             [
-                "PheromonesExample", "MeshBenchmark", "OmniwayMesh", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry",
+                "PheromonesExample", "PeersExample", "MeshBenchmark", "OmniwayMesh", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry",
                 "OmniwayTesting",
             ]),
         tests("Document", []),
@@ -164,6 +165,7 @@ let package = Package(
             exclude: ["README.md", "run"]),
         .executableTarget(name: "ActorsExample", dependencies: ["OmniwayMain"], path: "Examples/actors"),
         .executableTarget(name: "ClientExample", dependencies: ["Omniway"], path: "Examples/client"),
+        .executableTarget(name: "PeersExample", dependencies: ["Omniway"], path: "Examples/peers"),
         .executableTarget(name: "PheromonesExample", dependencies: ["Omniway"], path: "Examples/pheromones"),
         .executableTarget(name: "ConformanceServer", dependencies: ["OmniwayMain"], path: "Examples/conformance"),
         .executableTarget(name: "SerializerExample", dependencies: ["OmniwayMain"], path: "Examples/serializer"),

@@ -9,8 +9,8 @@ struct Main {
         "omniway", summary: "Connects clients, servers, private networks and peers over long-lived links.",
         subcommands: [
             Up.command, Check.command, RunGateway.command, RunNode.command, RunClient.command, Expose.command,
-            TunnelCommand.command, Repl.command, AskDocs.command, ShowCluster.command, ShowCommands.completion,
-            ShowCommands.manual, ShowVersion.command,
+            TunnelCommand.command, RunPeer.command, SimulateMesh.command, Repl.command, AskDocs.command,
+            ShowCluster.command, ShowCommands.completion, ShowCommands.manual, ShowVersion.command,
         ])
 
     nonisolated static func main() {
@@ -38,6 +38,8 @@ struct Main {
         case ["client"]: RunClient.run(call)
         case ["expose"]: Expose.run(call)
         case let path where path.first == "tunnel": TunnelCommand.run(call)
+        case ["peer"]: RunPeer.run(call)
+        case ["simulate", "mesh"]: SimulateMesh.run(call)
         case ["cluster", "status"]: ShowCluster.run(call)
         default: Up.run(call)
         }

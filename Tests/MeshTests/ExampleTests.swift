@@ -21,4 +21,14 @@ import Testing
         let program = try await TestProgram([BuiltProduct.path("PheromonesExample")]) { $0 == "Call me Ishmael." }
         await program.stop()
     }
+
+    @Test func `five peers chat, one of them goes without a word, and the others hear everything once`() async throws {
+        let program = try await TestProgram([BuiltProduct.path("PeersExample")]) { $0.hasPrefix("eve heard") }
+        let talk = "ann: hello, everybody, ann: dan has gone, ann: good night"
+        #expect(
+            await program.lines == [
+                "eve asks who is there: ann", "ben heard \(talk)", "cleo heard \(talk)", "eve heard \(talk)",
+            ])
+        await program.stop()
+    }
 }

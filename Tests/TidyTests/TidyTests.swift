@@ -34,7 +34,9 @@ import Testing
             "OmniwayApp", "OmniwayAdmin", "OmniwayCluster", "OmniwayMesh", "OmniwayTunnel",
         ],
         "Main": ["Glibc", "FoundationEssentials", "Omniway", "OmniwayArguments"],
-        "Command": ["Glibc", "FoundationEssentials", "Omniway", "OmniwayMain", "OmniwayArguments", "RoomApp"],
+        "Command": [
+            "Glibc", "FoundationEssentials", "Omniway", "OmniwayMain", "OmniwayArguments", "OmniwayTesting", "RoomApp",
+        ],
         "Testing": ["Glibc", "Synchronization", "FoundationEssentials", "OmniwayWire", "OmniwayTransport"],
     ]
 

@@ -131,7 +131,7 @@ enum Repl {
 }
 
 /// Lines from the keyboard or from a pipe, whose reading holds up nobody else.
-private final class LineInput {
+final class LineInput {
     private let screen: Screen
     private let isTyped: Bool
     private var bytes: ArraySlice<UInt8> = []
