@@ -121,7 +121,8 @@ let package = Package(
         tests(
             "Mesh",
             [
-                "PheromonesExample", "PeersExample", "MeshBenchmark", "OmniwayMesh", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry",
+                "PheromonesExample", "PeersExample", "MeshBenchmark", "OmniwayMesh", "OmniwayWire", "OmniwayTransport",
+                "OmniwayTelemetry",
                 "OmniwayTesting",
             ]),
         tests("Document", []),

@@ -8,9 +8,9 @@ package func complain(_ line: String) {
     _ = unsafe write(STDERR_FILENO, bytes, bytes.count)
 }
 
-/// Ends the process when all that was said and logged is out.
+/// Ends the process when all that was said and logged is out. Loops may still run, so nothing is torn down under them.
 package func leave(with code: ExitCode) -> Never {
     fflush(nil)
     Log.shared.flush()
-    exit(code.rawValue)
+    _exit(code.rawValue)
 }

@@ -1,3 +1,4 @@
+import Glibc
 import OmniwayAdmin
 import OmniwayTelemetry
 import OmniwayTesting
@@ -69,7 +70,7 @@ import Testing
             let (blocked, release) = (Blocked(), Blocked())
             async let blocking: Void = loops.loops[1].run { _ in
                 blocked.flag.store(true, ordering: .releasing)
-                while !release.flag.load(ordering: .acquiring) {}
+                while !release.flag.load(ordering: .acquiring) { usleep(500) }  // Leaves others the processor.
             }
             while !blocked.flag.load(ordering: .acquiring) { await Task.yield() }
             let health = try await client.get("/healthz")

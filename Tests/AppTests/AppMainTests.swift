@@ -114,7 +114,7 @@ import Testing
     @Test func `operators are answered, and SIGTERM lets what is under way end`() async throws {
         let server = try await RunningServer.start("--tcp 127.0.0.1:0 --admin 127.0.0.1:0 --loops 2")
         let line = try #require(await server.program.lines.first { $0.contains("admin listens") })
-        let address = try #require(line.split(separator: "=").last.flatMap { SocketAddress(String($0)) })
+        let address = try #require(line.split(separator: "/").last.flatMap { SocketAddress(String($0)) })
         let loop = EventLoop()
         let http = await loop.own { loop in HTTPClient(on: loop, StreamDialer(address), host: "localhost") }
         #expect(try await http.get("/readyz").text == "ready\n")

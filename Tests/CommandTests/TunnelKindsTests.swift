@@ -41,7 +41,7 @@ import Testing
             let port = place.split(separator: ":").last ?? ""
             let said = try await curl("-k --resolve shop.example:\(port):127.0.0.1 \(place)/")
             #expect(said == ["127.0.0.1:\(target.port) for 127.0.0.1", "code 0"], "\(place)")
-            let quiet = "-k -o /dev/null -w '%{http_code}'"
+            let quiet = "-k -o /dev/null -w '%{http_code}\\n'"
             let other = try await curl(
                 "\(quiet) -H 'Host: other.example' \(place) --resolve shop.example:\(port):127.0.0.1"
             )
@@ -152,7 +152,7 @@ import Testing
             await tunnel.program.lines.first { $0.contains("http://127.0.0.1") && $0.contains("names") })
         let place = "-H 'Host: a.example' http://127.0.0.1:\(line.split(separator: ":").last ?? "")/"
         #expect(try await curl("-u 'ann:a password' \(place)") == ["a.example for 127.0.0.1", "code 0"])
-        #expect(try await curl("-o /dev/null -w '%{http_code}' \(place)").first?.hasPrefix("401") == true)
+        #expect(try await curl("-o /dev/null -w '%{http_code}\\n' \(place)").first?.hasPrefix("401") == true)
         await client.stop()
         await tunnel.program.stop()
         await loop.shutdown()

@@ -149,7 +149,8 @@ import Testing
     }
 
     @Test func `another group cannot connect`() async throws {
-        let luda = try await node("luda", at: "1:1", secret: 1, change: { $0.groupSecret = [UInt8](repeating: 1, count: 32) })
+        let luda = try await node(
+            "luda", at: "1:1", secret: 1, change: { $0.groupSecret = [UInt8](repeating: 1, count: 32) })
         let thief = try await node("thief", secret: 2, change: { $0.groupSecret = [UInt8](repeating: 2, count: 32) })
         let member = try await node(
             "member", at: "1:3", secret: 3, change: { $0.groupSecret = [UInt8](repeating: 1, count: 32) })

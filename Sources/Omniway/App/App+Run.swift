@@ -20,7 +20,7 @@ extension App {
         await node.ready()
         for port in await node.ports {
             if port.name == "admin" {
-                Log.shared.notice("admin listens", ["address": port.address])
+                Log.shared.notice("admin listens", ["url": port.address])
             } else {
                 Log.shared.notice("app listens", ["type": type, "address": port.address])
             }

@@ -1,3 +1,4 @@
+import Glibc
 import OmniwayTelemetry
 import OmniwayTesting
 import OmniwayTransport
@@ -142,7 +143,7 @@ import Testing
         let (isBlocked, release) = (Flag(), Flag())
         async let blocking: Void = loops.loops[1].run { _ in
             isBlocked.raise()
-            while !release.isRaised {}
+            while !release.isRaised { usleep(500) }  // Blocks its thread, and leaves others the processor.
         }
         while !isBlocked.isRaised { await Task.yield() }
         for what in ["goroutine 1", "block", "heap"] {

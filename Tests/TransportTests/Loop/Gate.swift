@@ -1,3 +1,4 @@
+import Glibc
 import OmniwayTelemetry
 import Synchronization
 
@@ -8,7 +9,7 @@ final class Gate: Sendable {
 
     func waitBlocking() {
         entry.continuation.finish()
-        while !isOpen.load(ordering: .acquiring) {}
+        while !isOpen.load(ordering: .acquiring) { usleep(500) }  // Blocks its thread, and leaves others the processor.
     }
     func entered() async { for await _ in entry.stream {} }
     func open() { isOpen.store(true, ordering: .releasing) }

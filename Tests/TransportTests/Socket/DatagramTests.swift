@@ -76,7 +76,7 @@ import Testing
             var limits = DatagramLimits()
             (limits.flows, limits.replacesAfter) = (1, .zero)
             let intakes = await loops.own { _ in Reporter("server", reports, onReceive: { $1.write($0) }) }
-            let listening = try await DatagramAcceptor(.loopback(), limits: limits).open(into: intakes)
+            let listening = try await DatagramAcceptor(.loopback(), limits: limits).open(into: [intakes[0]])
             for name in ["first", "second"] {
                 // By its name, which is looked up.
                 let host = HostPort(host: "localhost", port: listening.address.port)

@@ -42,6 +42,7 @@ async function ask(path, body) {
 let console_ = null
 let view = location.hash.slice(1) || "overview"
 let filter = ""
+let shownView = null
 let earlier = { at: 0, values: new Map() }
 
 function showTabs() {
@@ -56,6 +57,7 @@ function showTabs() {
 
 function open(name) {
     view = name
+    shownView = null
     location.hash = name
     main.replaceChildren()
     showTabs()
@@ -127,7 +129,6 @@ const filterField = () => element(
         oninput: (event) => { filter = event.target.value; refresh() },
     }))
 
-let shownView = null
 async function refresh() {
     if (!console_) return
     const wanted = view
