@@ -106,7 +106,7 @@ struct LogFileTests {
 
     /// Looks through this process's descriptors for the file.
     private func isClosedOnExec(_ path: String) -> Bool {
-        let own = (3..<1024).filter { descriptor in
+        let own = (3..<65_536).filter { descriptor in
             var target = [CChar](repeating: 0, count: 4096)
             // Safe because the call is told how long the buffer is.
             let count = unsafe readlink("/proc/self/fd/\(descriptor)", &target, target.count)

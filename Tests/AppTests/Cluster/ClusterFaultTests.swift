@@ -72,6 +72,8 @@ import Testing
             try await app.start(on: [loops[min(index, 2)]])
             apps.append(app)
         }
+        // Until the frontend has heard of both, it may say that there are none.
+        while apps[0].servers.count(where: { $0.type == "room" }) < 2 { await Task.yield() }
         let client = try await AppClient(over: StreamDialer(apps[0].addresses[0]), on: loops[3])
         let senders = (0..<4).map { _ in
             Task {
