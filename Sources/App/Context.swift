@@ -6,34 +6,53 @@ public import OmniwayWire
 /// values along, or the session's `player`.
 public final class Context {
     public let session: Session
-    /// In full: `type.service.method`.
-    public let route: String
-    /// False for notifies.
-    public let isRequest: Bool
-    /// By then the client is told that it took too long; nil where there is no limit.
-    public let deadline: Moment?
     /// What hooks and handlers tell each other, and other servers when a message goes on to them.
-    public var metadata: JSON.Object = [:]
+    public var metadata = JSON.Object()
 
-    /// By which the client knows the answer; zero for a notify.
-    let id: UInt64
-    let arrived: Moment
+    /// What its message says by itself. Apart from the public names: only what the module alone can reach is free of
+    /// run-time exclusivity checks.
+    private var message: Message
+    struct Message {
+        let route: String
+        /// By which the client knows the answer; zero for a notify.
+        let id: UInt64
+        let isRequest: Bool
+        let arrived: Moment
+        let deadline: Moment?
+    }
     /// Nil where nothing is traced, or not this.
     var span: RequestSpan?
+    private var knownRequestID: String?
     private var sleepers: [Sleeper] = []
     private var isCancelled = false
 
-    init(_ session: Session, route: String, id: UInt64, isRequest: Bool, arrived: Moment, deadline: Moment?) {
-        (self.session, self.route, self.id, self.isRequest) = (session, route, id, isRequest)
-        (self.arrived, self.deadline) = (arrived, deadline)
+    init(_ session: Session, _ message: Message) { (self.session, self.message) = (session, message) }
+
+    /// Made as new, for another message of the same session. Only where nobody else has it.
+    func begin(_ message: Message) {
+        self.message = message
+        knownRequestID = nil
+        if !metadata.isEmpty { metadata = JSON.Object() }
     }
 
+    /// In full: `type.service.method`.
+    public var route: String { message.route }
+    /// False for notifies.
+    public var isRequest: Bool { message.isRequest }
+    /// By then the client is told that it took too long; nil where there is no limit.
+    public var deadline: Moment? { message.deadline }
+    var id: UInt64 { message.id }
+    var arrived: Moment { message.arrived }
     public var app: App { session.shard.app }
     public var loop: Loop { session.shard.loop }
 
     /// The same for all that happens because of one message, also on other servers.
-    public private(set) lazy var requestID =
-        (try? metadata[CallMetadata.requestID]?.string()) ?? RequestID.next(using: &loop.random)
+    public var requestID: String {
+        if let knownRequestID { return knownRequestID }
+        let id = (try? metadata[CallMetadata.requestID]?.string()) ?? RequestID.next(using: &loop.random)
+        knownRequestID = id
+        return id
+    }
 
     /// The log, with what tells this message from others.
     public var log: Log {

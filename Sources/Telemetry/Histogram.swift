@@ -2,11 +2,10 @@
 /// From one microsecond (and below) to 4.5 minutes (and above).
 public final class Histogram {
     private static let first = 10  // 2^10 ns
-    private static let doublings = 28
     static let steps = 4
-    /// The last bucket takes what is beyond all doublings, so that every bound is true.
-    static let bucketCount = doublings * steps + 1
-    private var counts = [UInt64](repeating: 0, count: bucketCount)
+    /// 28 doublings. The last bucket takes what is beyond them, so that every bound is true.
+    static let bucketCount = 28 * steps + 1
+    private var counts = InlineArray<113, UInt64>(repeating: 0)
     private var sum: UInt64 = 0
 
     init() {}
@@ -39,7 +38,7 @@ public final class Histogram {
         return (lowerBound + upperBound(index)) / 2
     }
 
-    var snapshot: HistogramSnapshot { HistogramSnapshot(counts: counts, sum: sum) }
+    var snapshot: HistogramSnapshot { HistogramSnapshot(counts: counts.indices.map { counts[$0] }, sum: sum) }
 }
 
 /// A histogram that can be carried away and added to others.

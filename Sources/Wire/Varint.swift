@@ -13,13 +13,20 @@ enum Varint {
     /// Bytes that a number takes.
     static func size(_ value: UInt64) -> Int { max(1, (64 - value.leadingZeroBitCount + 6) / 7) }
 
-    static func append(_ value: UInt64, to bytes: inout [UInt8]) {
+    static func append(_ value: UInt64, to bytes: inout ShortBytes) {
         var rest = value
         while rest > 0x7f {
             bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
             rest >>= 7
         }
         bytes.append(UInt8(rest))
+    }
+
+    static func append(_ value: UInt64, to bytes: inout [UInt8]) {
+        if value <= 0x7f { return bytes.append(UInt8(value)) }
+        var short = ShortBytes()
+        append(value, to: &short)
+        bytes.add(short.bytes)
     }
 }
 

@@ -1,3 +1,4 @@
+import Glibc
 import Omniway
 import Synchronization
 
@@ -6,7 +7,20 @@ struct Message: Codable { var content: String }
 /// AppBenchmark PORT [tcp|ws] [on|off]: an app with an echo of bytes and one of a struct, with a function before and
 /// one after them, heartbeats, limits and meters; compression on or off. The routes `all` and `each` push to all users.
 @main struct AppBenchmark {
-    static func main() async throws {
+    nonisolated static func main() {
+        // Not an async main: it would end the main thread, which valgrind does not survive.
+        Task.detached {
+            do {
+                try await serve()
+            } catch {
+                print("\(error)")
+                exit(1)
+            }
+        }
+        while true { pause() }
+    }
+
+    private static func serve() async throws {
         var arguments = CommandLine.arguments.dropFirst().makeIterator()
         guard let port = arguments.next().flatMap(UInt16.init) else { fatalError("usage: AppBenchmark PORT [ws] [on]") }
         let carrier = arguments.next() ?? "tcp"

@@ -110,7 +110,7 @@ final class ClientConnection: LinkHandler {
         // Servers of another kin do not say what they write.
         case .acknowledge where answer.serializer.isEmpty || answer.serializer == mine:
             dictionary = answer.dictionary
-            write(.handshakeAck, to: link)
+            link.write(bare: .handshakeAck)
             beginHeartbeat(answer.heartbeat, link)
             session.joined(self)
         case .acknowledge: leave(.serializer(server: answer.serializer, client: mine), .done, link)
@@ -154,16 +154,10 @@ final class ClientConnection: LinkHandler {
         let body = call.body
         // Safe because bytes have no padding.
         let short = compression?.compressed(unsafe body.span.bytes, by: link.loop.deflatePool)
-        var packet: [UInt8] = []
-        packet.reserveCapacity((short ?? body).count + 32)
-        try head.append(to: &packet, body: (short ?? body).count, isCompressed: short != nil)
-        packet += short ?? body
-        link.write(packet)
-    }
-
-    private func write(_ kind: PomeloPacket.Kind, to link: Link) {
-        let packet = PomeloPacket.bare(kind)
-        link.write(unsafe packet.span.bytes)  // Safe because bytes have no padding.
+        let rest = short ?? body
+        var bytes: [UInt8] = []
+        try head.append(to: &bytes, body: rest.count, isCompressed: short != nil)
+        link.write(unsafe bytes.span.bytes, unsafe rest.span.bytes)
     }
 
     // MARK: Heartbeats
@@ -182,7 +176,7 @@ extension ClientConnection: TimerTarget {
         let now = Duration.nanoseconds(loop.now.nanoseconds)
         switch heartbeat?.step(at: now) {
         case .send(let next)?:
-            write(.heartbeat, to: link)
+            link.write(bare: .heartbeat)
             beat = loop.after(next - now, self)
         case .wait(let until)?: beat = loop.after(until - now, self)
         case .dead?: link.close(.heartbeatTimeout.with("the server was silent for more than two heartbeats"))

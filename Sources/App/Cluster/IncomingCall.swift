@@ -33,7 +33,7 @@ final class Serving: Caller {
 
     func began(_ call: Call) {
         cluster.notBegun -= 1
-        shard.counters.began(call.route.index, after: shard.loop.clockTime - call.context.arrived)
+        shard.counters.began(call.route.index, from: call.context.arrived, to: shard.loop.clockTime)
     }
 
     func neverBegan(_ call: Call) {
@@ -48,15 +48,15 @@ final class Serving: Caller {
 
     func answer(_ outcome: Result<[UInt8], any Error>, id: UInt64, _ route: Route, _ context: Context) {
         context.endSpan(outcome)
-        let time = shard.loop.clockTime - context.arrived
+        let (arrived, now) = (context.arrived, shard.loop.clockTime)
         switch outcome {
         case .success(let body):
-            shard.counters.answered(route.index, after: time)
+            shard.counters.answered(route.index, from: arrived, to: now)
             // Whoever forwards a notify learns that it has arrived.
             respond(isNotify ? Array("ack".utf8) : body)
         case .failure(let error):
             let error = AppError(error)
-            shard.counters.failed(route.index, error.code, after: time)
+            shard.counters.failed(route.index, error.code, from: arrived, to: now)
             fail(error)
         }
     }
@@ -104,9 +104,12 @@ extension ClusterPart {
         guard call.msg.type == .notify || found.handler.answers || call.request.type == .user else {
             throw AppError(AppError.badRequest, "tried to request a notify route")
         }
+        let now = shard.loop.now
         let context = Context(
-            session, route: found.name, id: call.msg.id, isRequest: call.msg.type != .notify,
-            arrived: shard.loop.now, deadline: limit.map { shard.loop.now + $0 })
+            session,
+            Context.Message(
+                route: found.name, id: call.msg.id, isRequest: call.msg.type != .notify, arrived: now,
+                deadline: limit.map { now + $0 }))
         context.metadata = metadata
         context.metadata[CallMetadata.route] = .string(found.name)
         if let tracer = shard.plan.tracer { context.beginSpan(tracer) }

@@ -37,9 +37,11 @@ extension ClusterPart {
 
     private func bind(_ session: Session?, _ call: IncomingCall, _ serving: Serving) throws {
         guard let session else { throw AppError.noSession }
+        let now = shard.loop.now
         let context = Context(
-            session, route: call.msg.route, id: 0, isRequest: true, arrived: shard.loop.now,
-            deadline: shard.loop.now + settings.callLimit)
+            session,
+            Context.Message(
+                route: call.msg.route, id: 0, isRequest: true, arrived: now, deadline: now + settings.callLimit))
         let task = Call(serving, context, id: 0, binding, call.msg.data)
         guard let started = shard.start(task) else { throw AppError.tooMuch }
         began(task, serving, started)

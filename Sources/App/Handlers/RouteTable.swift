@@ -18,7 +18,7 @@ final class Route: Sendable {
 }
 
 /// The routes of an app. Each is found with the server's type in front and without, and by its code.
-struct RouteTable: Sendable {
+final class RouteTable: Sendable {
     let routes: [Route]
     private let index: PomeloRouteIndex
     private let codes: [UInt16: Int]

@@ -9,24 +9,32 @@ extension AppConnection: TimerTarget {
     func timerFired(_ token: UInt64, on loop: Loop) {
         guard link.state == .open else { return }
         switch token {
-        case Self.handshakeToken: if case .close(let error) = serving.deadlinePassed() { fail(error) }
+        case Self.handshakeToken: if case .close(let error) = serve({ $0.deadlinePassed() }) { fail(error) }
         case Self.expiryToken: kick(.expired)
         default: beat()
         }
     }
 
+    func heard() {
+        guard var heartbeat else { return }
+        heartbeat.heard()
+        self.heartbeat = heartbeat
+    }
+
     private func beat() {
         // Who is not read cannot be heard; but who does not read what it is sent shows no life by that.
-        if !link.isReading, !link.isFull { heartbeat?.heard() }
-        switch heartbeat?.step(at: now) {
-        case .send(let next)?:
+        if !link.isReading, !link.isFull { heard() }
+        guard var heartbeat else { return }
+        let step = heartbeat.step(at: now)
+        self.heartbeat = heartbeat
+        switch step {
+        case .send(let next):
             link.write(bare: .heartbeat)
             heartbeatTimer = link.loop.after(next - now, self, token: Self.heartbeatToken)
-        case .wait(let until)?:
+        case .wait(let until):
             heartbeatTimer = link.loop.after(until - now, self, token: Self.heartbeatToken)
-        case .dead?:
+        case .dead:
             link.close(.heartbeatTimeout.with("nothing was heard for more than two times \(plan.settings.heartbeat)"))
-        case nil: break
         }
     }
 }

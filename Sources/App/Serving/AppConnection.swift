@@ -8,13 +8,15 @@ final class AppConnection: LinkHandler, Caller {
     let shard: AppShard
     let session: Session
     private let keepsMessages: Bool
-    var serving = PomeloServing()
+    private(set) var serving = PomeloServing()
     var heartbeat: PomeloHeartbeat?
     private var rate: PomeloRateLimit?
     var heartbeatTimer: TimerID?
     private var handshakeTimer: TimerID?
     private var authentication: StartedTask?
-    private var early = EarlyPushes()
+    var early = EarlyPushes()
+    /// Of the last message whose handler did not wait, for the next one.
+    private var spare: Context?
     /// Under way, in the order in which they came.
     private var calls: [Call] = []
     /// Of these, those that have not begun: nothing may overtake them.
@@ -84,7 +86,9 @@ final class AppConnection: LinkHandler, Caller {
         guard held.count + bytes.byteCount <= plan.settings.maxPacketSize + PomeloPacket.headSize else {
             return fail(.packetTooLarge(bytes: held.count + bytes.byteCount, limit: plan.settings.maxPacketSize))
         }
-        unsafe bytes.withUnsafeBytes { unsafe held.append(contentsOf: $0) }
+        var message = exchange(&held, with: [])
+        message.add(bytes)
+        held = message
         heldIsWhole = isWhole
         if isWhole { handleHeld() }
     }
@@ -108,11 +112,11 @@ final class AppConnection: LinkHandler, Caller {
 
     func end(_ reason: CloseReason) {
         guard session.endReason == nil else { return }
-        serving.close()
+        serve { $0.close() }
         // What holds the connection would hold it, and its session, for nothing.
         for timer in [heartbeatTimer, handshakeTimer] { if let timer { shard.loop.cancel(timer) } }
         authentication?.cancel()
-        (authentication, early, held) = (nil, EarlyPushes(), [])
+        (authentication, early, held, spare) = (nil, EarlyPushes(), [], nil)
         for call in exchange(&calls, with: []) { call.cancel() }
         session.ended(reason)
         if shard.cluster != nil { shard.directory.withdraw(session.id) }
@@ -130,15 +134,26 @@ final class AppConnection: LinkHandler, Caller {
     // MARK: Packets
 
     private func take(_ kind: PomeloPacket.Kind, _ body: RawSpan) throws(PomeloError) {
-        if rate != nil, rate?.accepts(at: now) == false { return exceeded(kind, body) }
-        heartbeat?.heard()
-        switch serving.receive(kind) {
+        if var rate {
+            let accepts = rate.accepts(at: now)
+            self.rate = rate
+            if !accepts { return exceeded(kind, body) }
+        }
+        heard()
+        switch serve({ $0.receive(kind) }) {
         case .decide: decide(body)
         case .begin: for packet in early.takeAll() { link.write(packet) }
         case .ignore: break
         case .deliver: try deliver(body)
         case .close(let error): throw error
         }
+    }
+
+    /// Changes a copy, here and where else packets pass: what is changed in place is checked for that each time.
+    func serve<Result>(_ change: (inout PomeloServing) -> Result) -> Result {
+        var serving = serving
+        defer { self.serving = serving }
+        return change(&serving)
     }
 
     /// A packet above the rate limit. Whoever asked for something is told.
@@ -176,10 +191,10 @@ final class AppConnection: LinkHandler, Caller {
         goOn()
     }
 
-    private func welcome() { if serving.accept() { link.write(plan.welcome) } }
+    private func welcome() { if serve({ $0.accept() }) { link.write(plan.welcome) } }
 
     private func refuse(_ error: any Error) {
-        guard serving.refuse() else { return }
+        guard serve({ $0.refuse() }) else { return }
         link.write(plan.refusal)
         link.close(.handshakeRefused.with("\(error)"))
     }
@@ -217,12 +232,10 @@ final class AppConnection: LinkHandler, Caller {
         if isRequest, !route.handler.answers {
             return tell(AppError(AppError.badRequest, "tried to request a notify route"), id: id)
         }
-        let context = Context(
-            session, route: name, id: id, isRequest: isRequest, arrived: link.loop.now,
-            deadline: plan.settings.callLimit.map { link.loop.now + $0 })
-        if let tracer = plan.tracer { context.beginSpan(tracer) }
+        let context = context(name, id: id, isRequest: isRequest)
         if let run = route.plain, notBegun == 0 {
-            return answer(run(body, context), id: id, route, context)
+            answer(run(body, context), id: id, route, context)
+            return spare = context
         }
         let call = Call(self, context, id: id, route, body)
         let most = plan.settings.inFlight.perSession
@@ -233,9 +246,26 @@ final class AppConnection: LinkHandler, Caller {
         if plan.settings.inFlight.whenFull == .waits, calls.count == most { wait() }
     }
 
+    private func context(_ route: String, id: UInt64, isRequest: Bool) -> Context {
+        let now = link.loop.now
+        let message = Context.Message(
+            route: route, id: id, isRequest: isRequest, arrived: now,
+            deadline: plan.settings.callLimit.map { now + $0 })
+        var spare = exchange(&spare, with: nil)
+        let context: Context
+        if isKnownUniquelyReferenced(&spare), let spare {  // Nobody has kept it.
+            spare.begin(message)
+            context = spare
+        } else {
+            context = Context(session, message)
+        }
+        if let tracer = plan.tracer { context.beginSpan(tracer) }
+        return context
+    }
+
     func began(_ call: Call) {
         notBegun -= 1
-        shard.counters.began(call.route.index, after: shard.loop.clockTime - call.context.arrived)
+        shard.counters.began(call.route.index, from: call.context.arrived, to: shard.loop.clockTime)
     }
 
     func neverBegan(_ call: Call) {
@@ -262,14 +292,14 @@ final class AppConnection: LinkHandler, Caller {
 
     func answer(_ outcome: Result<[UInt8], any Error>, id: UInt64, _ route: Route, _ context: Context) {
         context.endSpan(outcome)
-        let time = shard.loop.clockTime - context.arrived
+        let (arrived, now) = (context.arrived, shard.loop.clockTime)
         switch outcome {
         case .success(let body):
-            shard.counters.answered(route.index, after: time)
+            shard.counters.answered(route.index, from: arrived, to: now)
             if id != 0 { respond(body, id: id) }
         case .failure(let error):
             let error = AppError(error)
-            shard.counters.failed(route.index, error.code, after: time)
+            shard.counters.failed(route.index, error.code, from: arrived, to: now)
             if id != 0 { tell(error, id: id) } else { context.log.info("notify failed", ["error": "\(error)"]) }
         }
     }
@@ -291,41 +321,11 @@ final class AppConnection: LinkHandler, Caller {
         }
     }
 
-    private func send(_ head: PomeloMessageHead, _ body: [UInt8]) throws(PomeloError) {
+    func send(_ head: PomeloMessageHead, _ body: [UInt8]) throws(PomeloError) {
         guard link.state == .open else { return shard.counters.late.add(1) }
-        try shard.write(head, body, to: link, keepsMessages: keepsMessages)
+        try shard.write(head, body, to: link)
         // Who asks and does not read the answers is not asked for more.
         if link.isFull { wait() }
-    }
-
-    func push(_ route: String, _ body: [UInt8]) throws {
-        if serving.phase == .working { return try send(.push(plan.dictionary.head(for: route)), body) }
-        push(SharedBytes(try plan.push(route, body, compressedBy: link.loop.deflatePool)))
-    }
-
-    /// From another server, which does not hear what becomes of it.
-    func push(_ push: PomeloProtos.Push) {
-        do {
-            try self.push(push.route, push.data)
-        } catch {
-            Log.shared.warning("a push from another server does not fit", ["route": push.route, "error": "\(error)"])
-        }
-    }
-
-    func push(_ packet: SharedBytes) {
-        switch serving.phase {
-        case .working: link.write(packet)
-        case .closed: shard.counters.late.add(1)
-        case .start, .deciding, .greeted:
-            guard !early.keep(packet, most: link.limits.most) else { return }
-            link.close(.slowReader.with("more was pushed than may wait, and the client is not in yet"))
-        }
-    }
-
-    func kick(_ reason: CloseReason) {
-        guard link.state == .open else { return }
-        link.write(bare: .kick)
-        link.close(reason)
     }
 
     // MARK: Waiting
@@ -372,11 +372,4 @@ final class AppConnection: LinkHandler, Caller {
     }
 
     var now: Duration { .nanoseconds(link.loop.now.nanoseconds) }
-}
-
-extension Link {
-    func write(bare kind: PomeloPacket.Kind) {
-        let packet = PomeloPacket.bare(kind)
-        write(unsafe packet.span.bytes)  // Safe because bytes have no padding.
-    }
 }

@@ -64,27 +64,27 @@ final class AppCounters {
     /// What counts messages to a route that was not known at the start.
     func add(_ name: String, type: String) -> Int {
         routes.append((name, type))
-        good.append(Self.responseTime(meters, name, type, "", labels))
+        good = good + [Self.responseTime(meters, name, type, "", labels)]
         delays.append(nil)
         return routes.count - 1
     }
 
-    func answered(_ route: Int, after time: Duration) { good[route].record(nanoseconds: time.nanoseconds) }
+    func answered(_ route: Int, from arrived: Moment, to now: Moment) { good[route].record(from: arrived, to: now) }
 
-    func failed(_ route: Int, _ code: String, after time: Duration) {
+    func failed(_ route: Int, _ code: String, from arrived: Moment, to now: Moment) {
         let isCommon = failed.count < Self.mostCodes || failed[Failed(route: route, code: code)] != nil
         let key = Failed(route: route, code: isCommon ? code : "other")
-        if let histogram = failed[key] { return histogram.record(nanoseconds: time.nanoseconds) }
+        if let histogram = failed[key] { return histogram.record(from: arrived, to: now) }
         let histogram = Self.responseTime(meters, routes[route].name, routes[route].type, key.code, labels)
         failed[key] = histogram
-        histogram.record(nanoseconds: time.nanoseconds)
+        histogram.record(from: arrived, to: now)
     }
 
     /// An application may make codes as it likes; meters for all of them it cannot.
     private static let mostCodes = 1_000
 
     /// A handler has begun that did not do so at once.
-    func began(_ route: Int, after time: Duration) {
+    func began(_ route: Int, from arrived: Moment, to now: Moment) {
         let histogram =
             delays[route]
             ?? meters.summary(
@@ -92,7 +92,7 @@ final class AppCounters {
                 labels: [("route", routes[route].name), ("type", routes[route].type == "handler" ? "local" : "remote")]
                     + labels, in: .nanoseconds)
         delays[route] = histogram
-        histogram.record(nanoseconds: time.nanoseconds)
+        histogram.record(from: arrived, to: now)
     }
 
     func ended(_ reason: CloseReason) {

@@ -68,18 +68,24 @@ final class AppServer: Sendable {
     /// Returns how many messages were still under way when their time was over. Nil leaves sessions no time.
     func close(drainingWithin most: Duration?) async -> Int {
         let limit = most ?? plan.settings.drainLimit
-        for await _ in await begin(shards[0], { shard, then in
-            guard let calls = shard.cluster?.reliable else { return then(0) }
-            calls.end(within: limit, then: then)
-        }) {}
+        for await _ in await begin(
+            shards[0],
+            { shard, then in
+                guard let calls = shard.cluster?.reliable else { return then(0) }
+                calls.end(within: limit, then: then)
+            })
+        {}
         await member?.withdraw()
         for listening in listening.withLock({ exchange(&$0, with: []) }) { await listening.stop() }
         if most != nil, let drain = plan.settings.drain { await letLeave(drain) }
         app.timers.end()
-        for await _ in await begin(shards[0], { shard, then in
-            guard let cluster = shard.cluster else { return then(0) }
-            cluster.takeNoMore(within: min(limit, .seconds(1)), then: then)
-        }) {}
+        for await _ in await begin(
+            shards[0],
+            { shard, then in
+                guard let cluster = shard.cluster else { return then(0) }
+                cluster.takeNoMore(within: min(limit, .seconds(1)), then: then)
+            })
+        {}
         var waits: [AsyncStream<Int>] = []
         for shard in shards { waits.append(await begin(shard) { $0.drain(within: limit, then: $1) }) }
         var cutOff = 0
@@ -87,10 +93,13 @@ final class AppServer: Sendable {
         await member?.leave()
         await modules.beforeStop(app)
         for shard in shards { await shard.run { _, shard in shard.closeAll() } }
-        for await _ in await begin(shards[0], { shard, then in
-            guard let exporter = shard.exporter else { return then(0) }
-            exporter.end(within: min(limit, .seconds(2))) { then(0) }
-        }) {}
+        for await _ in await begin(
+            shards[0],
+            { shard, then in
+                guard let exporter = shard.exporter else { return then(0) }
+                exporter.end(within: min(limit, .seconds(2))) { then(0) }
+            })
+        {}
         await modules.stop(app)
         return cutOff
     }

@@ -24,8 +24,8 @@ final class AppShard: LinkIntake, TimerTarget {
     private var waiting: ArraySlice<LinkID> = []
     private var isLettingIn = false
     private var drain: Drain?
-    /// For one packet at a time.
-    private var packet: [UInt8] = []
+    /// What stands in front of a body that has a route, one at a time.
+    private var headBytes: [UInt8] = []
 
     init(on loop: Loop, _ index: Int, of loops: Int, _ plan: AppPlan, _ directory: SessionDirectory, _ app: App) {
         (self.loop, self.index, self.plan, self.directory, self.app) = (loop, index, plan, directory, app)
@@ -91,29 +91,28 @@ final class AppShard: LinkIntake, TimerTarget {
     // MARK: Packets out
 
     /// Writes a message as one packet. Compressed where that helps.
-    func write(
-        _ head: PomeloMessageHead, _ body: [UInt8], to link: Link, keepsMessages: Bool
-    ) throws(PomeloError) {
+    func write(_ head: PomeloMessageHead, _ body: [UInt8], to link: Link) throws(PomeloError) {
         // Safe because bytes have no padding.
-        let short = plan.compression?.compressed(unsafe body.span.bytes, by: loop.deflatePool)
-        try write(head, short ?? body, isCompressed: short != nil, to: link, keepsMessages)
+        if let short = plan.compression?.compressed(unsafe body.span.bytes, by: loop.deflatePool) {
+            try write(head, unsafe short.span.bytes, isCompressed: true, to: link)
+        } else {
+            try write(head, unsafe body.span.bytes, isCompressed: false, to: link)
+        }
     }
 
     private func write(
-        _ head: PomeloMessageHead, _ body: [UInt8], isCompressed: Bool, to link: Link, _ keepsMessages: Bool
+        _ head: PomeloMessageHead, _ body: RawSpan, isCompressed: Bool, to link: Link
     ) throws(PomeloError) {
-        var packet = exchange(&self.packet, with: [])
-        packet.removeAll(keepingCapacity: packet.capacity <= Self.keptCapacity)
-        try head.append(to: &packet, body: body.count, isCompressed: isCompressed)
-        if keepsMessages {
-            packet += body
-            link.write(packet)
-        } else {
-            unsafe link.write(packet.span.bytes, body.span.bytes)  // Safe because bytes have no padding.
+        guard head.hasRoute else {
+            let head = try head.start(body: body.byteCount, isCompressed: isCompressed)
+            return link.write(head.bytes, body)
         }
-        self.packet = packet
+        var bytes = exchange(&headBytes, with: [])
+        bytes.removeAll(keepingCapacity: true)
+        try head.append(to: &bytes, body: body.byteCount, isCompressed: isCompressed)
+        link.write(unsafe bytes.span.bytes, body)  // Safe because bytes have no padding.
+        headBytes = bytes
     }
-    private static let keptCapacity = 64 << 10
 
     // MARK: Calls
 

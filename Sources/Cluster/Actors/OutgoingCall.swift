@@ -143,7 +143,7 @@ final class OutgoingCall: TimerTarget {
         case .answered(let answer): node.counters.called(answer.outcome)
         case .cancelled: node.counters.called("cancelled")
         }
-        node.counters.duration.record(nanoseconds: (node.loop.now - began).nanoseconds)
+        node.counters.duration.record(from: began, to: node.loop.now)
         request.answer.give(how)
     }
 }

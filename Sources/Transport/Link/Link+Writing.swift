@@ -14,19 +14,34 @@ extension Link {
         }
     }
 
-    /// Queues a frame of two parts on a stream: one look at the queue.
+    /// Queues a frame of two parts: one look at the queue of a stream, one message on a link that keeps them.
     @inline(__always)
     public func write(_ head: RawSpan, _ rest: RawSpan) {
         // The slot of a link that has ended may be another's.
-        guard state != .closed, slot.payload.flags.contains(.plain) else {
-            write(head)
-            return write(rest)
-        }
+        guard state != .closed, slot.payload.flags.contains(.plain) else { return writeJoined(head, rest) }
         slot.payload.queue.append(head, pool: loop.pool)
         slot.payload.queue.append(rest, pool: loop.pool)
         slot.payload.writes &+= 1
         if !slot.payload.flags.contains(.dirty) { loop.markDirty(id) }
         if slot.payload.isHigh { queueIsHigh() }
+    }
+
+    @inline(never)
+    private func writeJoined(_ head: RawSpan, _ rest: RawSpan) {
+        guard keepsMessages else {
+            write(head)
+            return write(rest)
+        }
+        let count = head.byteCount + rest.byteCount
+        let block = unsafe loop.pool.take(count)
+        defer { unsafe loop.pool.give(block, size: count) }
+        let room = unsafe UnsafeMutableRawBufferPointer(start: block, count: count)
+        // Safe because the room is as large as both.
+        unsafe head.withUnsafeBytes { unsafe room.copyMemory(from: $0) }
+        unsafe rest.withUnsafeBytes {
+            unsafe UnsafeMutableRawBufferPointer(rebasing: room[head.byteCount...]).copyMemory(from: $0)
+        }
+        write(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(room)))
     }
 
     public func write(_ bytes: [UInt8], endOfMessage: Bool = true) {

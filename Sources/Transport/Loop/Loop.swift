@@ -149,7 +149,7 @@ public final class Loop {
         // A timer set by a timer waits for the next turn, so a zero delay cannot hold the loop.
         let mark = timers.mark
         while let timer = timers.popDue(now, before: mark) {
-            counters.lag.record(nanoseconds: now.nanoseconds &- timer.deadline.nanoseconds)
+            counters.lag.record(from: timer.deadline, to: now)
             timer.target.timerFired(timer.token, on: self)
         }
         timersChanged()
@@ -157,7 +157,7 @@ public final class Loop {
     }
 
     /// How long this turn took; its length is what everybody else on the loop waits.
-    func recordBusy() { counters.busy.record(nanoseconds: clock.now.nanoseconds &- now.nanoseconds) }
+    func recordBusy() { counters.busy.record(from: now, to: clock.now) }
 
     /// Ends a turn: hands over what was staged, flushes until no link is dirty, tells who was closed.
     /// True when there was anything to do.

@@ -1,3 +1,5 @@
+import OmniwayTelemetry
+
 /// A point on a loop's clock. It says nothing about the time of day.
 public struct Moment: Comparable, Hashable, Sendable {
     public let nanoseconds: Int64
@@ -10,6 +12,13 @@ public struct Moment: Comparable, Hashable, Sendable {
         return Moment(nanoseconds: overflow ? (b < .zero ? .min : .max) : sum)
     }
     public static func - (a: Moment, b: Moment) -> Duration { .nanoseconds(a.nanoseconds &- b.nanoseconds) }
+}
+
+extension Histogram {
+    /// Counts the time between two moments.
+    package func record(from start: Moment, to end: Moment) {
+        record(nanoseconds: end.nanoseconds &- start.nanoseconds)
+    }
 }
 
 extension Duration {

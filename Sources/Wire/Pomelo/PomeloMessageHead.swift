@@ -13,15 +13,8 @@ package enum PomeloMessageHead: Equatable, Sendable {
 
     /// Appends the heads of the packet and of the message, for a body of so many bytes. The body follows there, or is
     /// written to the link from where it is. When this throws, nothing was appended.
-    package func append(
-        to bytes: inout [UInt8], body count: Int, isCompressed: Bool = false
-    ) throws(PomeloError) {
-        let (id, route) = (id, route)
-        let ownCount = 1 + (id.map(Varint.size) ?? 0) + (try route?.size ?? 0)
-        let head = try PomeloPacket.head(.data, body: ownCount + count)
-        for index in head.indices { bytes.append(head[index]) }
-        bytes.append(flag | (isCompressed ? PomeloMessage.Flag.compressed : 0))
-        if let id { Varint.append(id, to: &bytes) }
+    package func append(to bytes: inout [UInt8], body count: Int, isCompressed: Bool = false) throws(PomeloError) {
+        bytes.add(try start(body: count, isCompressed: isCompressed).bytes)
         switch route {
         case .text(let text)?:
             bytes.append(UInt8(text.utf8.count))
@@ -32,6 +25,19 @@ package enum PomeloMessageHead: Equatable, Sendable {
         case nil: break
         }
     }
+
+    /// All of it but for the route, which stands between this and the body.
+    package func start(body count: Int, isCompressed: Bool = false) throws(PomeloError) -> ShortBytes {
+        let (id, route) = (id, route)
+        let ownCount = 1 + (id.map(Varint.size) ?? 0) + (try route?.size ?? 0)
+        var head = try PomeloPacket.head(.data, body: ownCount + count)
+        head.append(flag | (isCompressed ? PomeloMessage.Flag.compressed : 0))
+        if let id { Varint.append(id, to: &head) }
+        return head
+    }
+
+    /// Responses have none.
+    package var hasRoute: Bool { route != nil }
 
     private var kind: PomeloMessage.Kind {
         switch self {

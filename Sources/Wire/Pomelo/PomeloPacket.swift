@@ -59,24 +59,24 @@ package struct PomeloPacketCodec: Sendable {
 
 extension PomeloPacket {
     /// What stands in front of a body of so many bytes.
-    package static func head(_ kind: Kind, body count: Int) throws(PomeloError) -> InlineArray<4, UInt8> {
+    package static func head(_ kind: Kind, body count: Int) throws(PomeloError) -> ShortBytes {
         guard count <= mostBodyBytes else { throw .packetTooLarge(bytes: count, limit: mostBodyBytes) }
         return head(kind, count)
     }
 
     /// A packet without a body: ack, heartbeat and kick have none.
-    package static func bare(_ kind: Kind) -> InlineArray<4, UInt8> { head(kind, 0) }
+    package static func bare(_ kind: Kind) -> ShortBytes { head(kind, 0) }
 
-    private static func head(_ kind: Kind, _ count: Int) -> InlineArray<4, UInt8> {
-        [
-            kind.rawValue, UInt8(truncatingIfNeeded: count >> 16), UInt8(truncatingIfNeeded: count >> 8),
-            UInt8(truncatingIfNeeded: count),
-        ]
+    private static func head(_ kind: Kind, _ count: Int) -> ShortBytes {
+        var head = ShortBytes()
+        head.append((UInt32(kind.rawValue) << 24 | UInt32(count)).byteSwapped)
+        return head
     }
 
     /// A whole packet.
     package static func bytes(_ kind: Kind, _ body: [UInt8]) throws(PomeloError) -> [UInt8] {
-        let head = try head(kind, body: body.count)
-        return head.indices.map { head[$0] } + body
+        var packet: [UInt8] = []
+        packet.add(try head(kind, body: body.count).bytes)
+        return packet + body
     }
 }

@@ -9,62 +9,72 @@ package struct PomeloRouteIndex: Sendable {
         var value = -1
     }
 
-    private var slots: [Slot]
+    private let slots: [Slot]
     /// The bytes of all routes, one behind the other.
-    private var keys: [UInt8] = []
+    private let keys: [UInt8]
 
     /// No route may stand twice.
     package init(_ routes: [(route: String, value: Int)]) {
         var size = 8
         while size < routes.count * 2 { size *= 2 }
-        slots = Array(repeating: Slot(), count: size)
+        var slots = Array(repeating: Slot(), count: size)
+        var keys: [UInt8] = []
         for (route, value) in routes {
             let key = Array(route.utf8)
             let hash = Self.hash(unsafe key.span.bytes)  // Safe because bytes have no padding.
-            var index = place(hash)
-            while slots[index].value >= 0 { index = next(index) }
+            var index = Self.place(hash, of: size)
+            while slots[index].value >= 0 { index = (index + 1) % size }
             slots[index] = Slot(hash: hash, start: keys.count, count: key.count, value: value)
             keys += key
         }
+        (self.slots, self.keys) = (slots, keys)
     }
 
     package func find(_ route: RawSpan) -> Int? {
         let hash = Self.hash(route)
-        var index = place(hash)
+        var index = Self.place(hash, of: slots.count)
         while true {
             let slot = slots[index]
             if slot.value < 0 { return nil }
             if slot.hash == hash, slot.count == route.byteCount, holds(route, at: slot.start) { return slot.value }
-            index = next(index)
+            index = (index + 1) & (slots.count - 1)
         }
     }
 
-    private func place(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash ^ hash >> 32) & (slots.count - 1) }
-    private func next(_ index: Int) -> Int { (index + 1) & (slots.count - 1) }
+    private static func place(_ hash: UInt64, of size: Int) -> Int {
+        Int(truncatingIfNeeded: hash ^ hash >> 32) & (size - 1)
+    }
 
     private func holds(_ route: RawSpan, at start: Int) -> Bool {
-        for index in 0..<route.byteCount where keys[start + index] != route.byte(index) { return false }
-        return true
+        let key = unsafe keys.span.bytes.extracting(start..<start + route.byteCount)  // Safe: no padding.
+        var index = 0
+        while index < route.byteCount, key.word(at: index) == route.word(at: index) { index += 8 }
+        return index >= route.byteCount
     }
 
     /// Eight bytes at a time. Nobody but the application puts keys in, so nobody can choose them to collide.
     private static func hash(_ bytes: RawSpan) -> UInt64 {
         var hash = UInt64(bytes.byteCount) &* 0x9e37_79b9_7f4a_7c15
         var index = 0
-        while index + 8 <= bytes.byteCount {
-            // Safe because eight bytes are there, and any of them make an integer.
-            mix(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
+        while index < bytes.byteCount {
+            hash = (hash ^ bytes.word(at: index)) &* 0x9e37_79b9_7f4a_7c15
+            hash ^= hash >> 29
             index += 8
         }
-        while index < bytes.byteCount {
-            mix(UInt64(bytes.byte(index)))
-            index += 1
-        }
         return hash
+    }
+}
 
-        func mix(_ word: UInt64) {
-            hash = (hash ^ word) &* 0x9e37_79b9_7f4a_7c15
-            hash ^= hash >> 29
+extension RawSpan {
+    /// The eight bytes from a place on; of the last fewer, those before it in their stead.
+    @inline(__always)
+    fileprivate func word(at index: Int) -> UInt64 {
+        guard byteCount >= 8 else {
+            var word: UInt64 = 0
+            for index in 0..<byteCount { word = word << 8 | UInt64(byte(index)) }
+            return word
         }
+        // Safe because eight bytes are there, and any of them make an integer.
+        return unsafe unsafeLoadUnaligned(fromByteOffset: min(index, byteCount - 8), as: UInt64.self)
     }
 }

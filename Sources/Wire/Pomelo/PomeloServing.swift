@@ -2,7 +2,7 @@
 ///
 /// Where the reference lets an ack come before any handshake, and so lets a client in whose handshake nobody saw, this
 /// closes the connection.
-package struct PomeloServing: ~Copyable {
+package struct PomeloServing: Sendable {
     package enum Phase: String, Sendable {
         case start = "before a handshake"
         /// The handshake is being looked at; the link is not to be read meanwhile.

@@ -1,7 +1,7 @@
 package import OmniwayCrypto
 
 /// The messages of one connection on their way out, compressed (RFC 7692, 7.2.1).
-package struct WebSocketDeflation {
+package final class WebSocketDeflation {
     private let pool: DeflatePool
     private let windowBits: Int
     private let keepsContext: Bool
@@ -15,13 +15,13 @@ package struct WebSocketDeflation {
         (self.pool, self.windowBits, self.keepsContext) = (pool, windowBits, keepsContext)
     }
 
-    package mutating func begin() {
+    package func begin() {
         if deflater == nil { deflater = pool.takeDeflater(windowBits: windowBits) }
         heldCount = 0
     }
 
     /// The message has ended, so its deflater may serve others.
-    package mutating func end() {
+    package func end() {
         guard !keepsContext, let last = deflater else { return }
         pool.give(last)
         deflater = nil
@@ -29,7 +29,7 @@ package struct WebSocketDeflation {
 
     /// Compresses until `input` is used or `output`, of more than 16 bytes, is full. What stands in `output` may be
     /// sent.
-    package mutating func deflate(
+    package func deflate(
         _ input: RawSpan, isLast: Bool, into output: UnsafeMutableRawBufferPointer
     ) -> DeflateProgress {
         guard let deflater else { preconditionFailure("no message began") }

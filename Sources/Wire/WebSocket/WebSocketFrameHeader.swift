@@ -59,10 +59,10 @@ package struct WebSocketFrameHeader: Equatable, Sendable {
     }
 
     /// The bytes of the header.
-    package var encoded: EncodedWebSocketHeader {
+    package var encoded: ShortBytes {
         let first = (isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue
         let masked: UInt8 = mask == nil ? 0 : 0x80
-        var result = EncodedWebSocketHeader()
+        var result = ShortBytes()
         result.append(first)
         if length < 126 {
             result.append(masked | UInt8(truncatingIfNeeded: length))
@@ -75,25 +75,5 @@ package struct WebSocketFrameHeader: Equatable, Sendable {
         }
         if let mask { result.append(mask.key) }
         return result
-    }
-}
-
-/// An encoded header, in place.
-package struct EncodedWebSocketHeader: Sendable {
-    private var words: InlineArray<2, UInt64> = [0, 0]
-    package private(set) var count = 0
-
-    /// Behind what is there, the lowest byte first.
-    @inline(__always)
-    fileprivate mutating func append<T: FixedWidthInteger & UnsignedInteger>(_ integer: T) {
-        let value = UInt128(integer) << UInt128(8 * count)
-        words[0] |= UInt64(truncatingIfNeeded: value).littleEndian
-        words[1] |= UInt64(truncatingIfNeeded: value >> 64).littleEndian
-        count += MemoryLayout<T>.size
-    }
-
-    package var bytes: RawSpan {
-        @_lifetime(borrow self)
-        borrowing get { unsafe words.span.bytes.extracting(first: count) }
     }
 }

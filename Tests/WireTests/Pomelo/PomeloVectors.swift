@@ -15,8 +15,8 @@ struct Hex: Decodable, Equatable {
     }
 }
 
-extension InlineArray where Element == UInt8 {
-    var bytes: [UInt8] { indices.map { self[$0] } }
+extension ShortBytes {
+    var array: [UInt8] { bytes.array(0..<count) }
 }
 
 let generousLimits = JSON.Reader.Limits(bytes: 1 << 16, depth: 64, values: 1 << 12)

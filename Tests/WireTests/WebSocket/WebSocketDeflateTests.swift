@@ -14,7 +14,7 @@ import Testing
     }
 
     /// The payload of a message, compressed with so much room at a time.
-    private func deflate(_ bytes: [UInt8], by deflation: inout WebSocketDeflation, room: Int = 256) -> [UInt8] {
+    private func deflate(_ bytes: [UInt8], by deflation: WebSocketDeflation, room: Int = 256) -> [UInt8] {
         deflation.begin()
         var result: [UInt8] = []
         var output = [UInt8](repeating: 0, count: room)
@@ -61,9 +61,9 @@ import Testing
         var reader = reader(keepsContext: true)
         #expect(reader.hear([0xc1, 0x07] + one) == [text("Hello")])
         #expect(reader.hear([0xc1, 0x05, 0xf2, 0x00, 0x11, 0x00, 0x00]) == [text("Hello")])
-        var deflation = WebSocketDeflation(pool: pool, windowBits: 15, keepsContext: true)
-        #expect(deflate(Array("Hello".utf8), by: &deflation) == one)
-        #expect(deflate(Array("Hello".utf8), by: &deflation) == [0xf2, 0x00, 0x11, 0x00, 0x00])
+        let deflation = WebSocketDeflation(pool: pool, windowBits: 15, keepsContext: true)
+        #expect(deflate(Array("Hello".utf8), by: deflation) == one)
+        #expect(deflate(Array("Hello".utf8), by: deflation) == [0xf2, 0x00, 0x11, 0x00, 0x00])
     }
 
     @Test func `without context the second message cannot refer to the first`() {
@@ -71,9 +71,9 @@ import Testing
         #expect(reader.hear([0xc1, 0x07] + one) == [text("Hello")])
         let heard = reader.hear([0xc1, 0x05, 0xf2, 0x00, 0x11, 0x00, 0x00])
         #expect(heard == [.error(.invalidCompression(.corrupt("invalid distance too far back")))])
-        var deflation = WebSocketDeflation(pool: pool, windowBits: 15, keepsContext: false)
-        #expect(deflate(Array("Hello".utf8), by: &deflation) == one)
-        #expect(deflate(Array("Hello".utf8), by: &deflation) == one)
+        let deflation = WebSocketDeflation(pool: pool, windowBits: 15, keepsContext: false)
+        #expect(deflate(Array("Hello".utf8), by: deflation) == one)
+        #expect(deflate(Array("Hello".utf8), by: deflation) == one)
     }
 
     @Test func `the RFC's blocks arrive: stored, final, and two in one message`() {
@@ -102,14 +102,14 @@ import Testing
     {
         var random = SeededRandom(seed: seed)
         let keepsContext = Bool.random(using: &random)
-        var deflation = WebSocketDeflation(
+        let deflation = WebSocketDeflation(
             pool: pool, windowBits: Int.random(in: 9...15, using: &random), keepsContext: keepsContext)
         var reader = reader(keepsContext: keepsContext)
         for _ in 0..<5 {
             let letters = Int.random(in: 1...90, using: &random)
             let count = Int.random(in: 1...20_000, using: &random)
             let message = (0..<count).map { _ in UInt8(32 + Int.random(in: 0..<letters, using: &random)) }
-            let payload = deflate(message, by: &deflation, room: Int.random(in: 17...3000, using: &random))
+            let payload = deflate(message, by: deflation, room: Int.random(in: 17...3000, using: &random))
             let bytes = frames(payload, of: Int.random(in: 1...5000, using: &random))
             let cuts = (0..<5).map { _ in Int.random(in: 0...bytes.count, using: &random) }.sorted()
             let heard = reader.hear(bytes, cuts: cuts, scratch: Int.random(in: 512...8192, using: &random))
@@ -118,14 +118,14 @@ import Testing
     }
 
     @Test func `a compressed text must be UTF-8 too`() {
-        var deflation = WebSocketDeflation(pool: pool, windowBits: 15, keepsContext: false)
+        let deflation = WebSocketDeflation(pool: pool, windowBits: 15, keepsContext: false)
         var reader = reader()
-        #expect(reader.hear(frames(deflate([0x61, 0xff], by: &deflation))) == [.error(.invalidText)])
+        #expect(reader.hear(frames(deflate([0x61, 0xff], by: deflation))) == [.error(.invalidText)])
     }
 
     @Test func `a bomb stops at the limit of what it may become`() {
-        var deflation = WebSocketDeflation(pool: pool, windowBits: 15, keepsContext: false)
-        let bomb = frames(deflate([UInt8](repeating: 0, count: 1 << 22), by: &deflation))
+        let deflation = WebSocketDeflation(pool: pool, windowBits: 15, keepsContext: false)
+        let bomb = frames(deflate([UInt8](repeating: 0, count: 1 << 22), by: deflation))
         #expect(bomb.count < 8192)
         var reader = reader(most: 50_000)
         let heard = reader.hear(bomb)
