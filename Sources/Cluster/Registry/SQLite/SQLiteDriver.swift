@@ -3,13 +3,9 @@ import OmniwayTransport
 
 /// A registry in a file, on its loop. The file is on a thread of its own.
 ///
-/// Other processes write to the same file and tell nobody, so while somebody watches, and only then, the file is looked
-/// at every 50 ms: a look that finds nothing is one read of an index in memory. Waiting for changes of the write-ahead
-/// log (inotify) would come too early, since SQLite writes the log before the change can be seen, and needs the looks
-/// besides.
+/// Other processes write to the same file and tell nobody, so while somebody watches, and only then, the thread looks
+/// for what they wrote (`FileLooks`). This loop hears only of what it has found.
 final class SQLiteDriver: RegistryDriver {
-    private static let interval = Duration.milliseconds(50)
-
     var heard: ((RegistryError?) -> Void)?
     private let loop: Loop
     private let worker: SQLiteWorker
@@ -24,7 +20,6 @@ final class SQLiteDriver: RegistryDriver {
     private var isLooking = false
     /// Something was written here while a look was under way.
     private var mustLookAgain = false
-    private var timer: TimerID?
     private var whenClosed: (() -> Void)?
 
     init(on loop: Loop, _ worker: SQLiteWorker) {
@@ -63,13 +58,15 @@ final class SQLiteDriver: RegistryDriver {
         look()
     }
 
-    func unfollow(_ feed: RegistryFeed) { feeds.removeAll { $0 === feed } }
+    func unfollow(_ feed: RegistryFeed) {
+        feeds.removeAll { $0 === feed }
+        if feeds.isEmpty { worker.post(.follow(from: nil)) }
+    }
 
     /// From the oldest revision that a feed still wants.
     private func look() {
         guard let first = feeds.map(\.next).min() else { return }
         if isLooking { return mustLookAgain = true }
-        if let timer { loop.cancel(timer) }
         (isLooking, mustLookAgain) = (true, false)
         worker.post(.look(from: first))
     }
@@ -87,11 +84,7 @@ final class SQLiteDriver: RegistryDriver {
             }
             goesOn = goesOn || news.through < news.revision
         }
-        if goesOn {
-            look()
-        } else if !feeds.isEmpty {
-            timer = loop.after(Self.interval, self)
-        }
+        if goesOn { look() } else { worker.post(.follow(from: feeds.map(\.next).min())) }
     }
 
     // MARK: The end
@@ -104,12 +97,5 @@ final class SQLiteDriver: RegistryDriver {
             done()
         }
         worker.post(.close)
-    }
-}
-
-extension SQLiteDriver: TimerTarget {
-    func timerFired(_ token: UInt64, on loop: Loop) {
-        timer = nil
-        look()
     }
 }

@@ -95,6 +95,13 @@ final class SQLiteStore {
 
     // MARK: Leases
 
+    /// How long until a lease ends that nobody renews; nil when there is none. A file that cannot be read is asked
+    /// again, and says so then.
+    var timeToNextEnd: Duration? {
+        guard let end = try? connection.number("SELECT MIN(ends) FROM leases") else { return nil }
+        return .milliseconds(max(1, end - MachineTime.now))
+    }
+
     private func grant(_ seconds: Int64) throws(RegistryError) -> DriverAnswer {
         let id = Int64(random.next() >> 1) | 1
         try connection.run(

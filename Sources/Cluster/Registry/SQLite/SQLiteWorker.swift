@@ -7,6 +7,8 @@ final class SQLiteWorker: Sendable {
     enum Job: Sendable {
         case perform(UInt64, DriverRequest, before: Moment)
         case look(from: Int64)
+        /// To look until there is something from a revision on, or another job about this comes.
+        case follow(from: Int64?)
         case close
     }
     enum Report: Sendable {
@@ -16,7 +18,8 @@ final class SQLiteWorker: Sendable {
     }
 
     private let jobs = Lock<[Job]>([])
-    private let arrived = Condition()
+    /// What sleeps, once the file is open.
+    private let bell = Lock<FileBell?>(nil)
     private let reports = Lock<(@Sendable (Report) -> Void)?>(nil)
 
     private init() {}
@@ -42,8 +45,11 @@ final class SQLiteWorker: Sendable {
 
     /// How many jobs wait is bounded by who asks: calls are limited, and there is one look at a time.
     func post(_ job: Job) {
-        jobs.withLock { $0.append(job) }
-        arrived.wakeOne()
+        let isFirst = jobs.withLock { jobs in
+            jobs.append(job)
+            return jobs.count == 1
+        }
+        if isFirst { bell.withLock { $0 }?.ring() }
     }
 
     /// Throws only before it is ready.
@@ -51,10 +57,12 @@ final class SQLiteWorker: Sendable {
         _ path: String, _ history: RegistryHistory, isReady: () -> Void
     ) throws(RegistryError) {
         let store = try SQLiteStore(path, history: history)
+        let bell = try FileBell(path + "-wal")  // It is there for as long as the file is open.
+        self.bell.withLock { $0 = bell }
         isReady()
+        var looks = FileLooks(hearsWrites: bell.hearsWrites)
         while true {
-            let batch = jobs.withLock(when: { !$0.isEmpty }, wokenBy: arrived) { exchange(&$0, with: []) }
-            for job in batch {
+            for job in jobs.withLock({ exchange(&$0, with: []) }) {
                 switch job {
                 case .perform(let number, let request, let deadline):
                     // Nobody waits for it any more, and what was reported as not done must not be done later.
@@ -65,10 +73,29 @@ final class SQLiteWorker: Sendable {
                     }
                     tell(.answer(number, result))
                 case .look(let first):
+                    looks.end()
                     tell(.news(Self.result { () throws(RegistryError) in try store.news(from: first) }))
+                case .follow(let first): looks.follow(first, at: LoopClock.system.now)
                 case .close: return
                 }
             }
+            follow(store, bell, &looks)
+        }
+    }
+
+    /// Sleeps until there is something to do, and looks into the file when it is time.
+    private func follow(_ store: SQLiteStore, _ bell: FileBell, _ looks: inout FileLooks) {
+        let now = LoopClock.system.now
+        if let first = looks.due(at: now) {
+            let result = Self.result { () throws(RegistryError) in try store.news(from: first) }
+            if case .success(let news) = result, news.revision + 1 == first {
+                looks.foundNothing(at: now, until: store.timeToNextEnd)
+            } else {
+                looks.end()
+                tell(.news(result))
+            }
+        } else if bell.wait(looks.wait(at: now)) {
+            looks.heardWrite(at: LoopClock.system.now)
         }
     }
 
