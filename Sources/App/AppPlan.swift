@@ -32,7 +32,7 @@ final class AppPlan: Sendable {
     let type: String
     let settings: AppSettings
     let serializer: any Serializer
-    let codec: PomeloPacketCodec
+    let framing: PacketFraming
     let routes: RouteTable
     /// What other servers may call. They count on from the routes.
     let remotes: RouteTable
@@ -52,11 +52,11 @@ final class AppPlan: Sendable {
     let bindHooks: [BindHook]
     let boundHooks: [BindHook]
     let closeHooks: [@Sendable (Session, CloseReason) -> Void]
-    /// Nil when bodies go as they are.
-    let compression: PomeloCompression?
     /// Packets that answer a handshake, the same for all clients.
     let welcome: [UInt8]
     let refusal: [UInt8]
+    let heartbeat: [UInt8]
+    let kick: [UInt8]
 
     init(_ blueprint: AppBlueprint, _ app: App) throws {
         var faults = app.settings.faults + app.settings.meterFaults + blueprint.moduleFaults
@@ -79,7 +79,7 @@ final class AppPlan: Sendable {
         guard faults.isEmpty else { throw AppStartError.faults(faults) }
 
         (type, settings, serializer) = (app.type, app.settings, app.serializer)
-        codec = PomeloPacketCodec(maxBodySize: settings.maxPacketSize)
+        framing = PacketFraming(settings.codec, maxBodySize: settings.maxPacketSize, settings.compression)
         routes = RouteTable(handlers, type: type, blueprint.pipeline, dictionary)
         self.dictionary = dictionary
         self.remotes = RouteTable(
@@ -92,16 +92,13 @@ final class AppPlan: Sendable {
         isFrontend = app.settings.cluster.isFrontend ?? !blueprint.acceptors.isEmpty
         (validators, authentication) = (blueprint.validators, blueprint.authentication)
         (bindHooks, boundHooks, closeHooks) = (blueprint.bindHooks, blueprint.boundHooks, blueprint.closeHooks)
-        let pool: DeflatePool?
-        switch settings.compression {
-        case .off: (compression, pool) = (nil, nil)
-        case .above(let threshold): (compression, pool) = (PomeloCompression(threshold: threshold), DeflatePool())
-        }
+        let pool = settings.compression == .off ? nil : DeflatePool()
         var answer = PomeloHandshakeAnswer(
             heartbeat: settings.heartbeat, dictionary: dictionary, serializer: serializer.name)
-        welcome = try PomeloPacket.bytes(.handshake, answer.body(compressedBy: pool))
+        welcome = try framing.packet(.handshake, answer.body(compressedBy: pool))
         answer.code = PomeloHandshakeAnswer.refused
-        refusal = try PomeloPacket.bytes(.handshake, answer.body(compressedBy: pool))
+        refusal = try framing.packet(.handshake, answer.body(compressedBy: pool))
+        (heartbeat, kick) = (try framing.packet(.heartbeat), try framing.packet(.kick))
     }
 }
 

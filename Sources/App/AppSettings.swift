@@ -6,6 +6,8 @@ public struct AppSettings: Sendable {
     public var heartbeat = Duration.seconds(30)
     /// How long a client has for its handshake and the ack of it; zero for ever.
     public var handshakeLimit = Duration.seconds(10)
+    /// How packets stand among the bytes of a connection; nil for as the protocol has it.
+    public var codec: (any PacketCodec)?
     /// Most bytes of a packet's body that a client may send.
     public var maxPacketSize = 4 << 20
     /// Most bytes that a compressed body may become.

@@ -5,6 +5,8 @@ import OmniwayWire
 public struct AppClientSettings: Sendable {
     /// Must be what the server has; servers say it by name.
     public var serializer: any Serializer = JSONSerializer()
+    /// How packets stand among the bytes of a connection, as the server has it; nil for as the protocol has it.
+    public var codec: (any PacketCodec)?
     /// What the client says about itself when it comes.
     public var handshake = Handshake(platform: "swift", libraryVersion: "omniway")
     /// Changes the handshake for each new connection, such as a token that holds for a while. Runs on the client's
@@ -46,8 +48,10 @@ public struct AppClientSettings: Sendable {
         }
     }
 
+    var framing: PacketFraming { PacketFraming(codec, maxBodySize: maxPacketSize, compression) }
+
     /// A message is only written when the link is not full, and it may be as large as a packet.
     var queue: QueueLimits {
-        QueueLimits(low: 64 << 10, high: 256 << 10, most: 20 << 20, unread: maxPacketSize + PomeloPacket.headSize)
+        QueueLimits(low: 64 << 10, high: 256 << 10, most: 20 << 20, unread: framing.maxSize)
     }
 }

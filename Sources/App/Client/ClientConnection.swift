@@ -6,9 +6,10 @@ import OmniwayWire
 /// One connection of a client: packets out, packets in, and what the protocol asks in between.
 final class ClientConnection: LinkHandler {
     private let session: ClientSession
+    private let framing: PacketFraming
     private let handshake: [UInt8]
-    private let codec: PomeloPacketCodec
-    private let compression: PomeloCompression?
+    private let acknowledgement: [UInt8]
+    private let beatPacket: [UInt8]
     private(set) var link: Link?
     private var joining = PomeloJoining()
     private var heartbeat: PomeloHeartbeat?
@@ -19,13 +20,9 @@ final class ClientConnection: LinkHandler {
 
     init(_ session: ClientSession, saying handshake: Handshake) throws(PomeloError) {
         self.session = session
-        self.handshake = try PomeloPacket.bytes(.handshake, handshake.wire.json)
-        codec = PomeloPacketCodec(maxBodySize: session.settings.maxPacketSize)
-        compression =
-            switch session.settings.compression {
-            case .off: nil
-            case .above(let threshold): PomeloCompression(threshold: threshold)
-            }
+        framing = session.settings.framing
+        self.handshake = try framing.packet(.handshake, handshake.wire.json)
+        (acknowledgement, beatPacket) = (try framing.packet(.handshakeAck), try framing.packet(.heartbeat))
     }
 
     // MARK: The link
@@ -51,7 +48,7 @@ final class ClientConnection: LinkHandler {
     /// As many packets as there are; how many bytes those were.
     private func receivePackets(_ bytes: RawSpan, _ link: Link) throws(PomeloError) -> Int {
         var at = 0
-        while link.state == .open, let packet = try codec.packet(in: bytes, at: at) {
+        while link.state == .open, let packet = try framing.packet(in: bytes, at: at) {
             at = packet.end
             try take(packet.kind, bytes.extracting(packet.body), link)
         }
@@ -62,8 +59,8 @@ final class ClientConnection: LinkHandler {
     private func receiveMessage(_ bytes: RawSpan, _ endOfMessage: Bool, _ link: Link) throws(PomeloError) {
         if endOfMessage, held.isEmpty { return try receiveAll(bytes, link) }
         let count = held.count + bytes.byteCount
-        guard count <= codec.maxBodySize + PomeloPacket.headSize else {
-            throw .packetTooLarge(bytes: count, limit: codec.maxBodySize)
+        guard count <= framing.maxSize else {
+            throw .packetTooLarge(bytes: count, limit: framing.maxBodySize)
         }
         held += bytes.array(0..<bytes.byteCount)
         guard endOfMessage else { return }
@@ -110,7 +107,7 @@ final class ClientConnection: LinkHandler {
         // Servers of another kin do not say what they write.
         case .acknowledge where answer.serializer.isEmpty || answer.serializer == mine:
             dictionary = answer.dictionary
-            link.write(bare: .handshakeAck)
+            link.write(acknowledgement)
             beginHeartbeat(answer.heartbeat, link)
             session.joined(self)
         case .acknowledge: leave(.serializer(server: answer.serializer, client: mine), .done, link)
@@ -150,14 +147,7 @@ final class ClientConnection: LinkHandler {
     func send(_ call: ClientCall) throws(PomeloError) {
         guard let link else { return }
         let route = dictionary.head(for: call.route)
-        let head: PomeloMessageHead = call.isAnswered ? .request(id: call.id, route) : .notify(route)
-        let body = call.body
-        // Safe because bytes have no padding.
-        let short = compression?.compressed(unsafe body.span.bytes, by: link.loop.deflatePool)
-        let rest = short ?? body
-        var bytes: [UInt8] = []
-        try head.append(to: &bytes, body: rest.count, isCompressed: short != nil)
-        link.write(unsafe bytes.span.bytes, unsafe rest.span.bytes)
+        try framing.write(call.isAnswered ? .request(id: call.id, route) : .notify(route), call.body, to: link)
     }
 
     // MARK: Heartbeats
@@ -176,7 +166,7 @@ extension ClientConnection: TimerTarget {
         let now = Duration.nanoseconds(loop.now.nanoseconds)
         switch heartbeat?.step(at: now) {
         case .send(let next)?:
-            link.write(bare: .heartbeat)
+            link.write(beatPacket)
             beat = loop.after(next - now, self)
         case .wait(let until)?: beat = loop.after(until - now, self)
         case .dead?: link.close(.heartbeatTimeout.with("the server was silent for more than two heartbeats"))

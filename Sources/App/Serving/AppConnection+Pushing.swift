@@ -30,7 +30,7 @@ extension AppConnection {
 
     func kick(_ reason: CloseReason) {
         guard link.state == .open else { return }
-        link.write(bare: .kick)
+        link.write(plan.kick)
         link.close(reason)
     }
 }

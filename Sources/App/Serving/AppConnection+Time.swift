@@ -29,7 +29,7 @@ extension AppConnection: TimerTarget {
         self.heartbeat = heartbeat
         switch step {
         case .send(let next):
-            link.write(bare: .heartbeat)
+            link.write(plan.heartbeat)
             heartbeatTimer = link.loop.after(next - now, self, token: Self.heartbeatToken)
         case .wait(let until):
             heartbeatTimer = link.loop.after(until - now, self, token: Self.heartbeatToken)

@@ -61,7 +61,7 @@ final class AppConnection: LinkHandler, Caller {
     private func receivePackets(_ bytes: RawSpan) -> Int {
         var at = 0
         do throws(PomeloError) {
-            while let packet = try plan.codec.packet(in: bytes, at: at), mayTake(packet.kind) {
+            while let packet = try plan.framing.packet(in: bytes, at: at), mayTake(packet.kind) {
                 at = packet.end
                 try take(packet.kind, bytes.extracting(packet.body))
             }
@@ -83,7 +83,7 @@ final class AppConnection: LinkHandler, Caller {
     }
 
     private func keep(_ bytes: RawSpan, isWhole: Bool) {
-        guard held.count + bytes.byteCount <= plan.settings.maxPacketSize + PomeloPacket.headSize else {
+        guard held.count + bytes.byteCount <= plan.framing.maxSize else {
             return fail(.packetTooLarge(bytes: held.count + bytes.byteCount, limit: plan.settings.maxPacketSize))
         }
         var message = exchange(&held, with: [])
@@ -323,7 +323,7 @@ final class AppConnection: LinkHandler, Caller {
 
     func send(_ head: PomeloMessageHead, _ body: [UInt8]) throws(PomeloError) {
         guard link.state == .open else { return shard.counters.late.add(1) }
-        try shard.write(head, body, to: link)
+        try plan.framing.write(head, body, to: link)
         // Who asks and does not read the answers is not asked for more.
         if link.isFull { wait() }
     }

@@ -224,13 +224,7 @@ final class AppServer: Sendable {
 extension AppPlan {
     /// A push as the bytes of its packet, the same for all clients.
     func push(_ route: String, _ body: [UInt8], compressedBy pool: DeflatePool) throws -> [UInt8] {
-        // Safe because bytes have no padding.
-        let short = compression?.compressed(unsafe body.span.bytes, by: pool)
-        var packet: [UInt8] = []
-        try PomeloMessageHead.push(dictionary.head(for: route))
-            .append(to: &packet, body: (short ?? body).count, isCompressed: short != nil)
-        packet += short ?? body
-        return packet
+        try framing.packet(.push(dictionary.head(for: route)), body, by: pool)
     }
 }
 

@@ -24,8 +24,6 @@ final class AppShard: LinkIntake, TimerTarget {
     private var waiting: ArraySlice<LinkID> = []
     private var isLettingIn = false
     private var drain: Drain?
-    /// What stands in front of a body that has a route, one at a time.
-    private var headBytes: [UInt8] = []
 
     init(on loop: Loop, _ index: Int, of loops: Int, _ plan: AppPlan, _ directory: SessionDirectory, _ app: App) {
         (self.loop, self.index, self.plan, self.directory, self.app) = (loop, index, plan, directory, app)
@@ -86,32 +84,6 @@ final class AppShard: LinkIntake, TimerTarget {
     func connection(of user: String) -> AppConnection? {
         guard let place = directory.find(user), place.loop == index else { return nil }
         return connection(place.link)
-    }
-
-    // MARK: Packets out
-
-    /// Writes a message as one packet. Compressed where that helps.
-    func write(_ head: PomeloMessageHead, _ body: [UInt8], to link: Link) throws(PomeloError) {
-        // Safe because bytes have no padding.
-        if let short = plan.compression?.compressed(unsafe body.span.bytes, by: loop.deflatePool) {
-            try write(head, unsafe short.span.bytes, isCompressed: true, to: link)
-        } else {
-            try write(head, unsafe body.span.bytes, isCompressed: false, to: link)
-        }
-    }
-
-    private func write(
-        _ head: PomeloMessageHead, _ body: RawSpan, isCompressed: Bool, to link: Link
-    ) throws(PomeloError) {
-        guard head.hasRoute else {
-            let head = try head.start(body: body.byteCount, isCompressed: isCompressed)
-            return link.write(head.bytes, body)
-        }
-        var bytes = exchange(&headBytes, with: [])
-        bytes.removeAll(keepingCapacity: true)
-        try head.append(to: &bytes, body: body.byteCount, isCompressed: isCompressed)
-        link.write(unsafe bytes.span.bytes, body)  // Safe because bytes have no padding.
-        headBytes = bytes
     }
 
     // MARK: Calls
@@ -205,7 +177,7 @@ extension AppPlan {
     /// A packet that is not whole yet waits in the link.
     var queueLimits: QueueLimits {
         var limits = settings.queue
-        limits.unread = max(limits.unread, settings.maxPacketSize + PomeloPacket.headSize)
+        limits.unread = max(limits.unread, framing.maxSize)
         limits.perTurn = min(limits.perTurn, 64 << 10)
         return limits
     }

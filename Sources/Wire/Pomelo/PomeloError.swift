@@ -23,6 +23,8 @@ package enum PomeloError: Error, Equatable, Sendable, CustomStringConvertible {
     case unknownRouteCode(UInt16)
     case routeTooLong(bytes: Int)
     case malformedBody(DeflateError)
+    /// What a codec of the application's own says.
+    case ownCodec(String)
 
     package var description: String {
         switch self {
@@ -46,6 +48,7 @@ package enum PomeloError: Error, Equatable, Sendable, CustomStringConvertible {
         case .unknownRouteCode(let code):
             "the route code \(code) is not in the dictionary; use the one of the handshake's answer"
         case .routeTooLong(let bytes): "a route of \(bytes) bytes; it may have 255, or a code in the dictionary"
+        case .ownCodec(let text): "the app's packet codec: \(text)"
         case .malformedBody(let error): "the body of a message is malformed: \(error)"
         }
     }

@@ -1,7 +1,8 @@
-/// Where one packet is among the bytes that it was read from: a type, a big-endian length of three bytes, a body.
-package struct PomeloPacket: Equatable, Sendable {
+/// Where one packet is among the bytes that it was read from. As the protocol has it: a type, a big-endian length of
+/// three bytes, a body.
+public struct PomeloPacket: Equatable, Sendable {
     /// In the protocol's words.
-    package enum Kind: UInt8, Sendable, CaseIterable {
+    public enum Kind: UInt8, Sendable, CaseIterable {
         case handshake = 1
         case handshakeAck
         case heartbeat
@@ -9,9 +10,11 @@ package struct PomeloPacket: Equatable, Sendable {
         case kick
     }
 
-    package let kind: Kind
-    package let start: Int
-    package let body: Range<Int>
+    public let kind: Kind
+    /// It ends where the packet does.
+    public let body: Range<Int>
+
+    public init(_ kind: Kind, body: Range<Int>) { (self.kind, self.body) = (kind, body) }
 
     package var end: Int { body.upperBound }
 
@@ -45,7 +48,7 @@ package struct PomeloPacketCodec: Sendable {
         guard length <= maxBodySize else { throw .packetTooLarge(bytes: length, limit: maxBodySize) }
         guard count >= PomeloPacket.headSize + length else { return nil }
         let start = offset + PomeloPacket.headSize
-        return PomeloPacket(kind: kind, start: offset, body: start..<start + length)
+        return PomeloPacket(kind, body: start..<start + length)
     }
 
     /// The packet that is all of a message: on links that keep messages (WebSocket) each holds exactly one.
@@ -63,9 +66,6 @@ extension PomeloPacket {
         guard count <= mostBodyBytes else { throw .packetTooLarge(bytes: count, limit: mostBodyBytes) }
         return head(kind, count)
     }
-
-    /// A packet without a body: ack, heartbeat and kick have none.
-    package static func bare(_ kind: Kind) -> ShortBytes { head(kind, 0) }
 
     private static func head(_ kind: Kind, _ count: Int) -> ShortBytes {
         var head = ShortBytes()
