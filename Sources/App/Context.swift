@@ -49,7 +49,7 @@ public final class Context {
     /// The same for all that happens because of one message, also on other servers.
     public var requestID: String {
         if let knownRequestID { return knownRequestID }
-        let id = (try? metadata[CallMetadata.requestID]?.string()) ?? RequestID.next(using: &loop.random)
+        let id = (try? metadata[CallMetadata.requestID]?.string()) ?? session.shard.requestIDs.next(using: &loop.random)
         knownRequestID = id
         return id
     }
@@ -100,6 +100,10 @@ enum RequestID {
     private static let letters = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
 
     static func next(using random: inout any RandomNumberGenerator) -> String {
+        String(decoding: bytes(using: &random), as: UTF8.self)
+    }
+
+    fileprivate static func bytes(using random: inout any RandomNumberGenerator) -> [UInt8] {
         var text: [UInt8] = []
         for var word in [random.next(), random.next()] {
             for _ in 0..<11 {
@@ -107,6 +111,29 @@ enum RequestID {
                 word /= 62
             }
         }
-        return String(decoding: text, as: UTF8.self)
+        return text
+    }
+}
+
+/// One after the other: the first by chance, and each later one the next, as those of the original are counted.
+struct RequestIDs {
+    private var last: [UInt8] = []
+
+    mutating func next(using random: inout any RandomNumberGenerator) -> String {
+        if last.isEmpty { last = RequestID.bytes(using: &random) } else { count() }
+        return String(decoding: last, as: UTF8.self)
+    }
+
+    private mutating func count() {
+        for place in last.indices.reversed() {
+            switch last[place] {
+            case UInt8(ascii: "z"): last[place] = UInt8(ascii: "0")  // And one more in the place before.
+                continue
+            case UInt8(ascii: "Z"): last[place] = UInt8(ascii: "a")
+            case UInt8(ascii: "9"): last[place] = UInt8(ascii: "A")
+            default: last[place] += 1
+            }
+            return
+        }
     }
 }

@@ -21,9 +21,16 @@ final class ClusterPart {
     private var observer: BusObserver?
     /// Calls of remotes go around the loops.
     var nextLoop = 0
-    var servers = ClusterServers([])
+    var servers = ClusterServers([]) { didSet { subjects = [:] } }
+    /// Where servers are called, by their ids.
+    private var subjects: [String: (type: String, subject: String)] = [:]
+    /// For one call at a time.
+    private var buffer: [UInt8] = []
+    /// As callers have last said how long they wait: mostly all the same.
+    var lastLimit = (text: "0s", time: Duration.zero)
+    private lazy var limitText = GoText.text(settings.callLimit)
     /// By the type of the servers that they lead to.
-    private var routes: [String: Route] = [:]
+    var routes: [String: Route] = [:]
     var subscriptions: [BusSubscription] = []
     /// Calls of other servers under way, counted.
     var calls: [UInt64: Call] = [:]
@@ -65,59 +72,6 @@ final class ClusterPart {
         hasEnded = true
     }
 
-    // MARK: Clients' messages that go on
-
-    /// The way to servers of another type; nil when there are none, or the route is no route.
-    func route(for text: String) -> Route? {
-        guard let route = try? PomeloRoute(text), !route.serverType.isEmpty, route.serverType != own.type,
-            !servers.ofType(route.serverType).isEmpty
-        else { return nil }
-        if let known = routes[route.serverType] { return known }
-        // One for all their routes: clients may make up routes as they like.
-        let count = shard.counters.add("\(route.serverType).*", type: "rpc")
-        let new = Route(text, count, Self.forwarding, Pipeline())
-        routes[route.serverType] = new
-        return new
-    }
-
-    private static let forwarding = Handler(
-        answers: true,
-        body: .async { body, context in
-            guard let cluster = context.session.shard.cluster else { return [] }
-            return try await cluster.forward(body, context)
-        }, input: nil, output: nil)
-
-    /// A server that turns out to be gone has not had the message: another one gets it.
-    private nonisolated(nonsending) func forward(_ body: [UInt8], _ context: Context) async throws -> [UInt8] {
-        let type = try PomeloRoute(context.route).serverType
-        let session = context.session
-        var candidates = servers.ofType(type)
-        while true {
-            let server = try choose(among: candidates, context, body)
-            let request = PomeloProtos.Request(
-                type: .sys,
-                session: PomeloProtos.Session(id: session.id, uid: session.uid ?? "", data: session.dataBytes),
-                msg: PomeloProtos.Msg(
-                    id: context.id, route: context.route, data: body, type: context.isRequest ? .request : .notify))
-            do {
-                return try await call(server, request, for: context)
-            } catch let error as Nobody {
-                let count = candidates.count
-                candidates.removeAll { $0.id == server.id }
-                // The application may choose one that is not among them, and would do so again.
-                if candidates.isEmpty || candidates.count == count { throw error.answer }
-            }
-        }
-    }
-
-    private func choose(
-        among servers: [ClusterServer], _ context: Context, _ body: [UInt8]
-    ) throws -> ClusterServer {
-        guard let first = servers.first else { throw AppError.noServers }
-        if let choice = shard.plan.choices[first.type] { return try choice(context, body, servers) }
-        return servers[Int.random(in: servers.indices, using: &shard.loop.random)]
-    }
-
     // MARK: Calls of remotes
 
     /// A remote's answer. Which server, if it does not matter, is left to chance.
@@ -132,7 +86,7 @@ final class ClusterPart {
         let request = PomeloProtos.Request(
             type: .user, msg: PomeloProtos.Msg(route: text, data: body, type: .request))
         while true {
-            let server = candidates[Int.random(in: candidates.indices, using: &shard.loop.random)]
+            let server = pick(candidates)
             do {
                 return try await call(server, request, for: context, values)
             } catch let error as Nobody {
@@ -159,77 +113,108 @@ final class ClusterPart {
 
     // MARK: Any call
 
+    /// `then` hears once what came of it: perhaps before this returns, which is nil then. A server that has gone is
+    /// `Nobody`.
+    @discardableResult
+    func call(
+        _ server: ClusterServer, _ request: PomeloProtos.Request, for context: Context?, _ values: JSON.Object = [:],
+        _ then: @escaping (Pipeline.Outcome) -> Void
+    ) -> BusPort.Request? {
+        let limit = limit(of: context)
+        let span = beginSpan(to: server, context, values)
+        var bytes = takeBuffer()
+        append(request, to: &bytes, for: context, within: limit, values, span)
+        defer { buffer = bytes }
+        return port.request(subject(of: server), bytes, deadline: limit) { answer in
+            switch answer {
+            case .success(let message):
+                span?.end(nil)
+                then(Self.outcome(message.payload))
+            case .failure(let error):
+                span?.end(error.code)
+                if case .noResponders = error { return then(.failure(Nobody(server: server))) }
+                then(.failure(AppError(error, of: server)))
+            }
+        }
+    }
+
+    /// To whoever waits for it.
+    func publish(_ answer: PomeloProtos.Response, to reply: String) throws(BusError) {
+        var bytes = takeBuffer()
+        answer.append(to: &bytes)
+        defer { buffer = bytes }
+        try port.publish(reply, bytes)
+    }
+
+    private func takeBuffer() -> [UInt8] {
+        var bytes = exchange(&buffer, with: [])
+        bytes.removeAll(keepingCapacity: bytes.capacity <= Self.keptCapacity)
+        return bytes
+    }
+    private static let keptCapacity = 64 << 10
+
     nonisolated(nonsending) func call(
         _ server: ClusterServer, _ request: PomeloProtos.Request, for context: Context?, _ values: JSON.Object = [:]
     ) async throws -> [UInt8] {
-        let limit = limit(of: context)
-        let span = beginSpan(to: server, context, values)
-        let body = complete(request, for: context, within: limit, values, span)
-        let answer: BusResponse
-        do throws(BusError) {
-            answer = try await port.request(ClusterSubject.server(server.type, server.id), body, deadline: limit)
-            span?.end(nil)
-        } catch {
-            span?.end(error.code)
-            if case .noResponders = error { throw Nobody(server: server) }
-            throw AppError(error, of: server)
-        }
-        return try Self.answer(answer.body)
+        try await withCheckedContinuation { waiter in
+            call(server, request, for: context, values) { waiter.resume(returning: $0) }
+        }.get()
     }
 
     /// The same for who does not wait for the answer.
     func tell(_ server: ClusterServer, _ request: PomeloProtos.Request, for context: Context?) {
-        let limit = limit(of: context)
-        let body = complete(request, for: context, within: limit)
-        port.request(ClusterSubject.server(server.type, server.id), body, deadline: limit) { answer in
-            guard case .failure(let error) = answer else { return }
+        call(server, request, for: context) { outcome in
+            guard case .failure(let error) = outcome else { return }
             Log.shared.warning("another server was not told", ["server": server.id, "error": "\(error)"])
         }
     }
 
-    private func complete(
-        _ request: PomeloProtos.Request, for context: Context?, within limit: Duration, _ values: JSON.Object = [:],
-        _ span: RequestSpan? = nil
-    ) -> [UInt8] {
+    private func append(
+        _ request: PomeloProtos.Request, to bytes: inout [UInt8], for context: Context?, within limit: Duration,
+        _ values: JSON.Object, _ span: RequestSpan?
+    ) {
         var request = request
         if own.isFrontend { request.frontendID = own.id }
-        request.metadata = CallMetadata.bytes(metadata(for: context, within: limit, values, span))
-        return request.protobuf
+        var others = context?.metadata ?? [:]
+        for (key, value) in values { others[key] = value }
+        if let span { others[CallMetadata.trace] = span.context.headers(over: others[CallMetadata.trace]) }
+        let now = Timestamp.now()
+        let call = CallMetadata.Own(
+            id: own.id, type: own.type, route: context?.route, started: now.seconds * 1_000_000_000 + now.nanoseconds,
+            timeout: limit == settings.callLimit ? limitText : GoText.text(limit),
+            requestID: context?.requestID ?? shard.requestIDs.next(using: &shard.loop.random))
+        request.append(to: &bytes) { CallMetadata.append(call, over: others, to: &$0) }
     }
 
-    private static func answer(_ bytes: [UInt8]) throws -> [UInt8] {
-        let response: PomeloProtos.Response
+    /// Any of them.
+    func pick(_ servers: [ClusterServer]) -> ClusterServer {
+        servers.count == 1 ? servers[0] : servers[Int.random(in: servers.indices, using: &shard.loop.random)]
+    }
+
+    private func subject(of server: ClusterServer) -> String {
+        if let known = subjects[server.id], known.type == server.type { return known.subject }
+        let subject = ClusterSubject.server(server.type, server.id)
+        if subjects.count >= Self.mostSubjects { subjects = [:] }
+        subjects[server.id] = (server.type, subject)
+        return subject
+    }
+
+    private static let mostSubjects = 4096
+
+    private static func outcome(_ answer: RawSpan) -> Pipeline.Outcome {
         do {
-            response = try PomeloProtos.Response(protobuf: unsafe bytes.span.bytes)  // Safe: bytes have no padding.
-        } catch { throw AppError(AppError.internalError, "the answer of the other server is not one: \(error)") }
-        if let failure = response.error {
-            throw AppError(failure.code, failure.message, metadata: failure.metadata)
+            let response = try PomeloProtos.Response(protobuf: answer)
+            guard let failure = response.error else { return .success(response.data) }
+            return .failure(AppError(failure.code, failure.message, metadata: failure.metadata))
+        } catch {
+            return .failure(AppError(AppError.internalError, "the answer of the other server is not one: \(error)"))
         }
-        return response.data
     }
 
     /// What is left of the time that the message has, and no more than a call may take.
     private func limit(of context: Context?) -> Duration {
         guard let deadline = context?.deadline else { return settings.callLimit }
         return min(settings.callLimit, max(deadline - shard.loop.clockTime, .milliseconds(1)))
-    }
-
-    private func metadata(
-        for context: Context?, within limit: Duration, _ values: JSON.Object, _ span: RequestSpan?
-    ) -> JSON.Object {
-        var all = context?.metadata ?? [:]
-        for (key, value) in values { all[key] = value }
-        if let span { all[CallMetadata.trace] = span.context.headers(over: all[CallMetadata.trace]) }
-        all[CallMetadata.peerID] = .string(own.id)
-        all[CallMetadata.peerType] = .string(own.type)
-        all[CallMetadata.timeout] = .string(GoText.text(limit))
-        all[CallMetadata.requestID] = .string(context?.requestID ?? RequestID.next(using: &shard.loop.random))
-        if let route = context?.route { all[CallMetadata.route] = .string(route) }
-        if all[CallMetadata.started] == nil {
-            let now = Timestamp.now()
-            all[CallMetadata.started] = JSON(now.seconds * 1_000_000_000 + now.nanoseconds)
-        }
-        return all
     }
 }
 

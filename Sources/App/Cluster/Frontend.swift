@@ -5,15 +5,17 @@ import OmniwayWire
 /// The server where a forwarded message's client is, as the message's session needs it.
 final class Frontend {
     let id: String
-    let type: String
+    /// As it is written down; otherwise as the caller has said it.
+    private(set) lazy var type = cluster.servers.find(id, preferring: saidType)?.type ?? saidType
+    private let saidType: String
     /// The frontend's number for the session.
     private let number: Int64
     private let cluster: ClusterPart
     /// The message that the session is there for.
     weak var context: Context?
 
-    init(_ id: String, _ type: String, session number: Int64, _ cluster: ClusterPart) {
-        (self.id, self.type, self.number, self.cluster) = (id, type, number, cluster)
+    init(_ id: String, saidType: String, session number: Int64, _ cluster: ClusterPart) {
+        (self.id, self.saidType, self.number, self.cluster) = (id, saidType, number, cluster)
     }
 
     /// Pushes go to a user: the bus knows no sessions.

@@ -72,7 +72,7 @@ final class Serving: Caller {
     private func respond(_ response: PomeloProtos.Response) {
         guard let reply else { return }
         do {
-            try cluster.port.publish(reply, response.protobuf)
+            try cluster.publish(response, to: reply)
         } catch {
             Log.shared.warning("an answer to another server is lost", ["error": "\(error)"])
             guard case .tooLarge = error, response.error?.metadata["error"] == nil else { return }
@@ -126,6 +126,9 @@ extension ClusterPart {
     }
 
     private func find(_ call: IncomingCall, _ name: String) throws(AppError) -> Route {
+        // As it is known here, mostly. Other servers may also say it with the name of another type.
+        let table = call.request.type == .user ? shard.plan.remotes : shard.plan.routes
+        if call.request.type == .user || call.request.type == .sys, let found = table.find(name) { return found }
         guard let route = try? PomeloRoute(name) else {
             throw AppError(AppError.badRequest, "cannot decode route", metadata: ["route": name])
         }
@@ -142,17 +145,17 @@ extension ClusterPart {
 
     private func limit(in metadata: JSON.Object) throws(AppError) -> Duration? {
         guard case .string(let text)? = metadata[CallMetadata.timeout] else { return shard.plan.settings.callLimit }
-        guard let limit = GoText.duration(text) else {
+        guard let limit = text == lastLimit.text ? lastLimit.time : GoText.duration(text) else {
             throw AppError(AppError.internalError, "time: invalid duration \"\(text)\"")
         }
+        lastLimit = (text, limit)
         return min(limit, shard.plan.settings.callLimit ?? limit)
     }
 
     private func session(of request: PomeloProtos.Request, _ metadata: JSON.Object) throws(AppError) -> Session {
         let from = request.session ?? PomeloProtos.Session()
-        let caller = metadata[CallMetadata.peerType]?.text ?? ""
-        let type = servers.find(request.frontendID, preferring: caller)?.type ?? caller
-        let frontend = Frontend(request.frontendID, type, session: from.id, self)
+        let type = metadata[CallMetadata.peerType]?.text ?? ""
+        let frontend = Frontend(request.frontendID, saidType: type, session: from.id, self)
         let session = Session(.elsewhere(frontend), shard, uid: from.uid.isEmpty ? nil : from.uid)
         session.data = try JSON.Object(sessionData: from.data)
         return session

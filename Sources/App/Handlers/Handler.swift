@@ -5,6 +5,8 @@ public struct Handler: Sendable {
     enum Body: Sendable {
         case plain(Plain)
         case async(Async)
+        /// Another server has the handler.
+        case elsewhere
     }
 
     /// Notifies have no answer.

@@ -68,6 +68,7 @@ struct Pipeline: Sendable {
             switch handler {
             case .plain(let handler): outcome = .success(try handler(body, context))
             case .async(let handler): outcome = .success(try await handler(body, context))
+            case .elsewhere: outcome = await Forward.run(body, context)
             }
         } catch { outcome = .failure(error) }
         for hook in after {

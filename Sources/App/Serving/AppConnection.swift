@@ -18,7 +18,7 @@ final class AppConnection: LinkHandler, Caller {
     /// Of the last message whose handler did not wait, for the next one.
     private var spare: Context?
     /// Under way, in the order in which they came.
-    private var calls: [Call] = []
+    private var calls: [any UnderWay] = []
     /// Of these, those that have not begun: nothing may overtake them.
     private var notBegun = 0
     /// It is not read: too much is under way, or it does not read itself.
@@ -237,13 +237,29 @@ final class AppConnection: LinkHandler, Caller {
             answer(run(body, context), id: id, route, context)
             return spare = context
         }
-        let call = Call(self, context, id: id, route, body)
         let most = plan.settings.inFlight.perSession
-        guard calls.count < most, let task = shard.start(call) else { return overloaded(id) }
+        guard calls.count < most, begin(route, body, context, id) else { return overloaded(id) }
+        if plan.settings.inFlight.whenFull == .waits, calls.count == most { wait() }
+    }
+
+    /// False when there is no room for it.
+    private func begin(_ route: Route, _ body: [UInt8], _ context: Context, _ id: UInt64) -> Bool {
+        if case .elsewhere = route.handler.body, notBegun == 0, let cluster = shard.cluster {
+            guard shard.callBegins() else { return false }
+            let forward = Forward(body, context, cluster)
+            calls.append(forward)
+            forward.begin { [self] outcome in
+                if let outcome { answer(outcome, id: id, route, context) }
+                ended(forward)
+            }
+            return true
+        }
+        let call = Call(self, context, id: id, route, body)
+        guard let task = shard.start(call) else { return false }
         call.started(task)
         calls.append(call)
         notBegun += 1
-        if plan.settings.inFlight.whenFull == .waits, calls.count == most { wait() }
+        return true
     }
 
     private func context(_ route: String, id: UInt64, isRequest: Bool) -> Context {
@@ -273,9 +289,11 @@ final class AppConnection: LinkHandler, Caller {
         ended(call)
     }
 
-    func ended(_ call: Call) {
+    func ended(_ call: Call) { ended(call as any UnderWay) }
+
+    private func ended(_ call: any UnderWay) {
         shard.callEnded()
-        calls.removeAll { $0 === call }
+        if let index = calls.firstIndex(where: { $0 === call }) { calls.remove(at: index) }
         roomAgain()
     }
 

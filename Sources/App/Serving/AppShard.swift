@@ -14,6 +14,7 @@ final class AppShard: LinkIntake, TimerTarget {
     var server: AppServer?
     /// Nil for a server that is alone.
     private(set) var cluster: ClusterPart?
+    var requestIDs = RequestIDs()
     /// What sends the spans of all loops, on the first one.
     var exporter: SpanExporter?
     private(set) var mailbox: Mailbox<AppMail>
@@ -92,10 +93,16 @@ final class AppShard: LinkIntake, TimerTarget {
 
     /// The task of a call, or of a timer that comes like one; nil when there are too many.
     func start(_ call: any LoopTask) -> StartedTask? {
-        guard hasRoom, let task = loop.start(call) else { return nil }
+        guard hasRoom, let task = loop.start(call), callBegins() else { return nil }
+        return task
+    }
+
+    /// One that is no task. False when there are too many.
+    func callBegins() -> Bool {
+        guard hasRoom else { return false }
         calls += 1
         counters.calls.add(1)
-        return task
+        return true
     }
 
     func callEnded() {

@@ -1,5 +1,11 @@
 import OmniwayTransport
 
+/// A message that has no answer yet.
+protocol UnderWay: AnyObject {
+    /// Nobody waits for it any more.
+    func cancel()
+}
+
 /// Who waits for the outcome of a call.
 protocol Caller: AnyObject {
     func began(_ call: Call)
@@ -10,7 +16,7 @@ protocol Caller: AnyObject {
 }
 
 /// A message whose handler may wait: a task of the loop.
-final class Call: LoopTask, TimerTarget {
+final class Call: LoopTask, TimerTarget, UnderWay {
     let context: Context
     let id: UInt64
     let route: Route

@@ -98,7 +98,13 @@ struct JSONParser: ~Escapable {
             try end()
             return true
         }
-        if isObject { try readKey(.key) }
+        if isObject {
+            if members.isEmpty {  // Mostly it is one small object.
+                members.reserveCapacity(8)
+                keyOffsets.reserveCapacity(8)
+            }
+            try readKey(.key)
+        }
         return false
     }
 

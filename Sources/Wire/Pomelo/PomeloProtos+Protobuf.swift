@@ -7,6 +7,14 @@ extension PomeloProtos.Request: ProtobufMessage {
     }
     package var protobuf: [UInt8] { encoded }
 
+    /// Appends the request, with metadata that somebody else writes into its place.
+    package func append(to bytes: inout [UInt8], metadata: (inout [UInt8]) -> Void) {
+        encode(to: &bytes)
+        var writer = ProtobufWriter(exchange(&bytes, with: []))
+        writer.write(5, appending: metadata)  // The last field.
+        bytes = writer.bytes
+    }
+
     mutating func read(_ field: ProtobufField, in bytes: RawSpan) throws(ProtobufError) {
         switch (field.number, field.value) {
         case (1, .varint(let value)): type = .init(rawValue: Int32(truncatingIfNeeded: value))
@@ -33,6 +41,7 @@ extension PomeloProtos.Response: ProtobufMessage {
         try merge(bytes)
     }
     package var protobuf: [UInt8] { encoded }
+    package func append(to bytes: inout [UInt8]) { encode(to: &bytes) }
 
     mutating func read(_ field: ProtobufField, in bytes: RawSpan) throws(ProtobufError) {
         switch (field.number, field.value) {

@@ -20,18 +20,35 @@ package struct PomeloRoute: Hashable, Sendable, CustomStringConvertible {
 
     /// Takes two or three parts as they are. A part of white space alone counts as empty.
     package init(_ text: String) throws(Fault) {
-        // By bytes: to Swift a point and an accent behind it are one other character.
-        let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).map {
-            String(Substring($0))
+        var (first, second, third) = ("", "", "")
+        var count = 0
+        var rest = Substring(text)
+        var hasMore = true
+        while hasMore {
+            // By bytes: to Swift a point and an accent behind it are one other character.
+            let point = rest.utf8.firstIndex(of: UInt8(ascii: "."))
+            let part = rest[..<(point ?? rest.endIndex)]
+            if part.unicodeScalars.allSatisfy(\.properties.isWhitespace) { throw .emptyField }
+            switch count {
+            case 0: first = String(part)
+            case 1: second = String(part)
+            case 2: third = String(part)
+            default: break
+            }
+            count += 1
+            hasMore = point != nil
+            if let point { rest = rest[rest.utf8.index(after: point)...] }
         }
-        guard !parts.contains(where: { $0.unicodeScalars.allSatisfy(\.properties.isWhitespace) }) else {
-            throw .emptyField
-        }
-        switch parts.count {
-        case 2: self.init(service: parts[0], method: parts[1])
-        case 3: self.init(serverType: parts[0], service: parts[1], method: parts[2])
+        switch count {
+        case 2: self.init(service: first, method: second)
+        case 3: self.init(serverType: first, service: second, method: third)
         default: throw .invalid
         }
+    }
+
+    /// The type of a route that is known to have three parts.
+    package static func serverType(of text: String) -> String {
+        String(text[..<(text.utf8.firstIndex(of: UInt8(ascii: ".")) ?? text.startIndex)])
     }
 
     /// Without the type: what handlers are found by.

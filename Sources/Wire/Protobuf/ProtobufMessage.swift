@@ -14,9 +14,15 @@ extension ProtobufMessage {
     }
 
     var encoded: [UInt8] {
-        var writer = ProtobufWriter()
+        var bytes: [UInt8] = []
+        encode(to: &bytes)
+        return bytes
+    }
+
+    func encode(to bytes: inout [UInt8]) {
+        var writer = ProtobufWriter(exchange(&bytes, with: []))
         write(to: &writer)
-        return writer.bytes
+        bytes = writer.bytes
     }
 }
 

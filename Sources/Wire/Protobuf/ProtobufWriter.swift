@@ -1,6 +1,9 @@
 /// Writes the fields of a proto3 message: what is zero or empty is left out.
 struct ProtobufWriter {
-    private(set) var bytes: [UInt8] = []
+    private(set) var bytes: [UInt8]
+
+    /// Goes on behind these bytes.
+    init(_ bytes: [UInt8] = []) { self.bytes = bytes }
 
     mutating func write(_ field: Int, _ value: UInt64) {
         guard value != 0 else { return }
@@ -45,10 +48,21 @@ struct ProtobufWriter {
     private mutating func writeMessage(_ field: Int, _ write: (inout ProtobufWriter) -> Void) {
         tag(field, 2)
         let start = bytes.count
+        bytes.append(0)  // Room for the length, which one byte mostly holds.
         write(&self)
-        var length: [UInt8] = []
-        Varint.append(UInt64(bytes.count - start), to: &length)
-        bytes.insert(contentsOf: length, at: start)
+        var length = UInt64(bytes.count - start - 1)
+        let more = Varint.size(length) - 1
+        if more > 0 { bytes.insert(contentsOf: repeatElement(0, count: more), at: start) }
+        for index in start..<(start + more) {
+            bytes[index] = UInt8(truncatingIfNeeded: length) | 0x80
+            length >>= 7
+        }
+        bytes[start + more] = UInt8(length)
+    }
+
+    /// A field whose bytes somebody else appends.
+    mutating func write(_ field: Int, appending write: (inout [UInt8]) -> Void) {
+        writeMessage(field) { write(&$0.bytes) }
     }
 
     private mutating func begin(_ field: Int, count: Int) {

@@ -83,18 +83,66 @@ import Testing
         #expect(texts.count == 5)
         texts += try Vectors.decode(Trace.self, from: "pitaya-nats-trace").messages.compactMap(\.decoded.metadata)
         #expect(texts.count > 30)
+        var again = 0
         for text in texts where !text.isEmpty {
             let values = try lending(Array(text.utf8)) { try CallMetadata.read($0) }
-            #expect(String(decoding: CallMetadata.bytes(values), as: UTF8.self) == text)
+            #expect(Self.text(values) == text)
+            // The same again, from what a caller says itself and what came to it in any order.
+            guard let own = Self.own(in: values) else { continue }
+            again += 1
+            let others = values.reversed().reduce(into: JSON.Object()) { $0[$1.key] = $1.value }
+            #expect(Self.text(own, over: others) == text)
         }
-        #expect(CallMetadata.bytes([:]) == [])
+        #expect(again > 20)
     }
 
-    @Test func `keys are sorted all the way down`() {
-        let values: JSON.Object = ["b": ["d": 1, "c": [["z": 1, "y": 2]]], "a": 1]
+    @Test(arguments: [1, 127, 128, 300, 16_383, 16_384, 70_000]) func `metadata written into its place is the field`(
+        count: Int
+    ) {
+        var request = PomeloProtos.Request(
+            session: PomeloProtos.Session(id: 7, data: Array("{}".utf8)),
+            msg: PomeloProtos.Msg(id: 1, route: "a.b.c", data: [UInt8](repeating: 1, count: count)), frontendID: "c-1")
+        let metadata = [UInt8](repeating: 0x61, count: count)
+        var bytes: [UInt8] = [9]
+        request.append(to: &bytes) { $0 += metadata }
+        request.metadata = metadata
+        #expect(bytes == [9] + request.protobuf)
+        #expect(lending(Array(bytes.dropFirst())) { try? PomeloProtos.Request(protobuf: $0) } == request)
+    }
+
+    @Test func `what a caller says stands over what came to it, but for the start, and all in order`() {
+        let own = CallMetadata.Own(
+            id: "room-1", type: "room", route: "a.b", started: 9, timeout: "5s", requestID: "R")
+        let all = #"{"peer.id":"room-1","peer.service":"room","req-route":"a.b","req-start-time":9,"reqTimeout":"5s","#
+            + #""request.id":"R"}"#
+        #expect(Self.text(own, over: [:]) == all)
+        #expect(Self.text(own, over: ["reqTimeout": "1s", "request.id": "Q", "req-route": "c.d"]) == all)
         #expect(
-            String(decoding: CallMetadata.bytes(values), as: UTF8.self)
-                == #"{"a":1,"b":{"c":[{"y":2,"z":1}],"d":1}}"#)
+            Self.text(own, over: ["zone": "<", "req-start-time": 1, "b": ["d": 1, "c": [["z": 1, "y": 2]]], "pez": 0])
+                == #"{"b":{"c":[{"y":2,"z":1}],"d":1},"peer.id":"room-1","peer.service":"room","pez":0,"#
+                + #""req-route":"a.b","req-start-time":1,"reqTimeout":"5s","request.id":"R","zone":"\u003c"}"#)
+        var nobody = own
+        nobody.route = nil
+        #expect(Self.text(nobody, over: ["req-route": "c.d"]).contains(#""req-route":"c.d","req-start-time":9"#))
+    }
+
+    private static func own(in values: JSON.Object) -> CallMetadata.Own? {
+        func text(_ key: String) -> String? { try? values[key]?.string() }
+        guard let id = text(CallMetadata.peerID), let type = text(CallMetadata.peerType),
+            let timeout = text(CallMetadata.timeout), let requestID = text(CallMetadata.requestID)
+        else { return nil }
+        return CallMetadata.Own(
+            id: id, type: type, route: text(CallMetadata.route), started: 1, timeout: timeout, requestID: requestID)
+    }
+
+    private static func text(_ own: CallMetadata.Own, over others: JSON.Object) -> String {
+        var bytes = Array("before ".utf8)
+        CallMetadata.append(own, over: others, to: &bytes)
+        return String(decoding: bytes.dropFirst(7), as: UTF8.self)
+    }
+
+    private static func text(_ values: JSON.Object) -> String {
+        String(decoding: JSON.Writer(escaping: .go).bytes(of: .object(values.sortedByKeys)), as: UTF8.self)
     }
 
     @Test func `metadata that is missing or no object is said to be that`() {
