@@ -1,3 +1,4 @@
+import OmniwayTelemetry
 public import OmniwayTransport
 public import OmniwayWire
 
@@ -17,7 +18,11 @@ public final class Session {
     public var data: JSON.Object = [:] { didSet { encodedData = nil } }
     private var encodedData: [UInt8]?
     /// What the client has said when it came; nil before.
-    public internal(set) var handshake: Handshake?
+    public internal(set) var handshake: Handshake? {
+        didSet { if shard.plan.tracer?.settings.followsClients == true { trace = TraceContext(handshake: handshake) } }
+    }
+    /// What the client does, and its messages are a part of; nil when it has not said so.
+    private(set) var trace: TraceContext?
     /// Why it has ended; nil until those are told who wanted to know.
     private(set) var endReason: CloseReason?
     let shard: AppShard

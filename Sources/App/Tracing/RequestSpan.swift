@@ -46,9 +46,18 @@ final class RequestSpan {
 extension TraceContext {
     /// As it goes from server to server.
     init?(metadata: JSON.Object) {
-        guard case .object(let headers)? = metadata[CallMetadata.trace],
-            case .string(let parent)? = headers["traceparent"]
-        else { return nil }
+        guard case .object(let headers)? = metadata[CallMetadata.trace] else { return nil }
+        self.init(headers: headers)
+    }
+
+    /// As a client says it when it comes.
+    init?(handshake: Handshake?) {
+        guard let handshake else { return nil }
+        self.init(headers: handshake.user)
+    }
+
+    private init?(headers: JSON.Object) {
+        guard case .string(let parent)? = headers["traceparent"] else { return nil }
         var state = ""
         if case .string(let text)? = headers["tracestate"] { state = text }
         self.init(traceparent: parent, tracestate: state)
@@ -68,7 +77,7 @@ extension Context {
     /// What is done for this message is a part of what its sender does, or the first of a trace. From here on the
     /// metadata names it to other servers, also when nobody keeps it: they must not begin another.
     func beginSpan(_ tracer: Tracer) {
-        let parent = TraceContext(metadata: metadata)
+        let parent = TraceContext(metadata: metadata) ?? session.trace
         let trace =
             parent?.child(random: &loop.random)
             ?? .begin(sampling: tracer.settings.sampling, random: &loop.random)

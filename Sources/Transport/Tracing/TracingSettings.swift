@@ -8,6 +8,9 @@ public struct TracingSettings: Sendable {
     public var headers: [String: Secret] = [:]
     /// Of so large a part of all requests spans are made, from 0 to 1. Where somebody else has begun, he has decided.
     public var sampling = 1.0
+    /// A client is somebody else: where its handshake has a `traceparent` (and `tracestate`) in the `user` part, its
+    /// messages are a part of that trace. False where clients are not to decide what is kept.
+    public var followsClients = true
     /// What says which program this is, besides `service.name`.
     public var resource: [String: String] = [:]
     /// Whose certificates are good, for `https`.

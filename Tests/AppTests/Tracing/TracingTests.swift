@@ -22,7 +22,9 @@ import Testing
         let listening: Listening
         var connector, room: App
 
-        init(sampling: Double = 1, _ handler: @escaping @Sendable (App) -> Void) async throws {
+        init(
+            sampling: Double = 1, followsClients: Bool = true, _ handler: @escaping @Sendable (App) -> Void
+        ) async throws {
             let collected = collected
             let server = await loops[2].own { loop in
                 var routes = HTTPRoutes()
@@ -41,6 +43,7 @@ import Testing
                 var settings = AppSettings()
                 settings.tracing = TracingSettings("http://\(listening.address)")
                 settings.tracing?.sampling = sampling
+                settings.tracing?.followsClients = followsClients
                 settings.tracing?.interval = .milliseconds(20)
                 let app = App(type: type, id: "\(type)-1", settings: settings)
                 app.join(registry: registry, bus: bus)
@@ -133,6 +136,46 @@ import Testing
         #expect(spans.map(\.name).sorted() == ["NATS RPC Call", "connector.here.fail", "room.remote.hello"])
         #expect(Set(spans.map(\.trace)).count == 2)
         #expect(bodies.withLock { $0 }.joined().contains(#""status":{"code":2,"message":"RM-1: no"}"#))
+    }
+
+    // MARK: A client that is in a trace already
+
+    private static let trace = "0af7651916cd43dd8448eb211c80319c"
+
+    /// What was seen of one message of a client that says this of its trace.
+    private func spans(
+        of traceparent: JSON, sampling: Double = 1, followsClients: Bool = true
+    ) async throws -> [Seen] {
+        let place = try await Place(sampling: sampling, followsClients: followsClients) { app in
+            app.on("room.say") { (body: [UInt8], context) in
+                let headers = context.metadata["otel-span"]
+                #expect(!followsClients || traceparent == 1 || (try? headers?["tracestate"]?.string()) == "a=1")
+                return body
+            }
+        }
+        var settings = AppClientSettings()
+        settings.handshake.user = ["traceparent": traceparent, "tracestate": "a=1"]
+        let client = try await AppClient(
+            over: StreamDialer(place.connector.addresses[0]), on: place.loops[2], settings)
+        let _: [Int] = try await client.request("room.room.say", [1])
+        client.disconnect()
+        return try await place.spans()
+    }
+
+    @Test func `a client's messages are a part of its own trace, and it has decided whether that is kept`() async throws
+    {
+        let kept = try await spans(of: .string("00-\(Self.trace)-b7ad6b7169203331-01"), sampling: 0)
+        #expect(kept.count == 3 && kept.allSatisfy { $0.trace == Self.trace }, "\(kept)")
+        #expect(kept.first { $0.service == "connector" && $0.kind == "2" }?.parent == "b7ad6b7169203331")
+        #expect(try await spans(of: .string("00-\(Self.trace)-b7ad6b7169203331-00")).isEmpty)
+    }
+
+    @Test func `what is no trace, or is not to be followed, begins one here`() async throws {
+        let nonsense = try await spans(of: 1)
+        #expect(nonsense.count == 3 && nonsense.contains { $0.parent.isEmpty })
+        let ignored = try await spans(
+            of: .string("00-\(Self.trace)-b7ad6b7169203331-01"), followsClients: false)
+        #expect(ignored.count == 3 && ignored.allSatisfy { $0.trace != Self.trace })
     }
 
     @Test func `an app whose collector is no address does not start`() async throws {
