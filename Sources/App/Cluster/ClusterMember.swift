@@ -31,19 +31,25 @@ final class ClusterMember: Sendable {
     /// it is one of the cluster as soon as they are back.
     func start(_ server: AppServer) async throws {
         for shard in server.shards { await shard.run { _, shard in shard.cluster?.begin() } }
-        try await refuseTwin(on: server.loops[0])
         let shard = server.shards[0]
-        try await shard.run { _, shard in try shard.cluster?.listen() }
-        let watch = await server.loops[0].own { ClusterWatch(self, server, on: $0) }
+        try await refuseTwin(on: server.loops[0])
+        try await shard.run { _, shard in
+            try shard.cluster?.listen()
+            try shard.cluster?.followLogins()
+        }
+        let watch = try await shard.map { loop, shard throws(AppError) in
+            guard let part = shard.cluster else { throw .noCluster }
+            return ClusterWatch(self, server, part, on: loop)
+        }
         self.watch.withLock { $0 = watch }
         await watch.run { _, watch in watch.start() }
-        for await _ in await watch.run({ _, watch in watch.firstTry }) {}
+        for await refusal in await watch.run({ _, watch in watch.firstTry }) { throw refusal }
         await shard.run { _, shard in shard.cluster?.reliable.begin() }
     }
 
     /// Two of one type and id would both carry out each message. One that died without a word does not answer. When
     /// the bus is away nobody can say.
-    private func refuseTwin(on loop: EventLoop) async throws {
+    func refuseTwin(on loop: EventLoop) async throws(AppStartError) {
         do throws(BusError) {
             try await cluster.bus.ready(within: .seconds(1), on: [loop])
             _ = try await cluster.bus.request(
@@ -89,8 +95,15 @@ final class ClusterMember: Sendable {
     func withdraw() async {
         guard let watch = watch.withLock({ $0 }) else { return }
         await watch.run { _, watch in watch.withdraw() }
+        guard let lease = currentLease else { return }
         do {
-            try await cluster.registry.within(.seconds(2)).delete(RegistryBytes(keys.server(own)))
+            let registry = cluster.registry.within(.seconds(2))
+            // Another server may have the name by now: one that took this one for dead.
+            guard let entry = try await registry.get(RegistryBytes(keys.server(own))), entry.lease == lease.id else {
+                return
+            }
+            _ = try await registry.transact(
+                RegistryTransaction(if: [.unchanged(entry)], then: [.delete(entry.key)]))
         } catch {
             Log.shared.warning("the registry still knows this server until it has stopped", ["error": "\(error)"])
         }

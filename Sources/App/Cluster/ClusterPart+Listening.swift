@@ -4,15 +4,28 @@ import OmniwayTransport
 import OmniwayWire
 
 extension ClusterPart {
-    /// Hears what others want of this server, on the first loop for all of them.
+    /// Hears what others want of this server, on the first loop for all of them. It waits until `serve`: perhaps another
+    /// server has the name.
     func listen() throws(BusError) {
+        if listening != nil || hasEnded { return }
         let calls = try port.subscribe(ClusterSubject.server(own.type, own.id)) { [unowned self] message in
             guard let call = IncomingCall(message.payload, reply: message.replySubject) else {
                 return shard.counters.unrouted.add(1)
             }
             pass(call)
         }
-        keep(calls)
+        calls.pause()
+        listening = calls
+    }
+
+    /// The name is this server's, as far as anybody can say.
+    func serve() { listening?.resume() }
+
+    /// What has come is another server's.
+    func stopListening() { exchange(&listening, with: nil)?.cancel() }
+
+    /// Hears of logins at other frontends.
+    func followLogins() throws(BusError) {
         guard own.isFrontend, settings.uniqueSessions else { return }
         let bindings = try port.subscribe(ClusterSubject.bindings(own.type)) { [unowned self] message in
             guard let binding = try? PomeloProtos.BindMsg(protobuf: message.payload), let server = shard.server else {
@@ -29,10 +42,10 @@ extension ClusterPart {
     /// Who sends from now on finds nobody, and turns to another server; what has been sent before comes still. Those
     /// who ask a frontend ask for sessions that are still there.
     func takeNoMore(within limit: Duration, then: @escaping (Int) -> Void) {
-        if own.isFrontend || subscriptions.isEmpty { return then(0) }
+        guard !own.isFrontend, let calls = exchange(&listening, with: nil) else { return then(0) }
         let last = LastCalls(then)
         shard.loop.after(limit, last)  // A bus that stands still does not say that it was all.
-        for subscription in exchange(&subscriptions, with: []) { subscription.drain { last.end() } }
+        calls.drain { last.end() }
     }
 
     /// To the loop that handles it: all messages of a session on the same one, so that they stay in order.

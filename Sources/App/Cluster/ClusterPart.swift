@@ -31,7 +31,9 @@ final class ClusterPart {
     private lazy var limitText = GoText.text(settings.callLimit)
     /// By the type of the servers that they lead to.
     var routes: [String: Route] = [:]
-    var subscriptions: [BusSubscription] = []
+    /// What brings the calls of other servers, on the first loop.
+    var listening: BusSubscription?
+    private var subscriptions: [BusSubscription] = []
     /// Calls of other servers under way, counted.
     var calls: [UInt64: Call] = [:]
     private var lastCall: UInt64 = 0
@@ -67,6 +69,7 @@ final class ClusterPart {
     /// Nothing more is heard of the others, and those who still wait are told so.
     func end() {
         for number in calls.keys.sorted() { calls[number]?.cutOff() }
+        stopListening()
         for subscription in exchange(&subscriptions, with: []) { subscription.cancel() }
         if let observer { port.cancel(observer) }
         hasEnded = true

@@ -7,6 +7,7 @@ import OmniwayWire
 final class ClusterWatch: TimerTarget {
     private let member: ClusterMember
     private let server: AppServer
+    fileprivate let part: ClusterPart
     private let loop: Loop
     private var mirror: RegistryMirror?
     private var servers: [RegistryBytes: ClusterServer] = [:]
@@ -17,13 +18,14 @@ final class ClusterWatch: TimerTarget {
     private var isOver = false
     private(set) var isWithdrawn = false
     private static let again = Reconnecting(first: .seconds(1), longest: .seconds(10))
-    /// Ends when the registry was told of this server for the first time, or could not be.
-    let firstTry: AsyncStream<Void>
-    private let tried: AsyncStream<Void>.Continuation
+    /// Ends when the registry was told of this server for the first time, or could not be. It has the error when
+    /// another server has the name.
+    let firstTry: AsyncStream<AppStartError>
+    private let tried: AsyncStream<AppStartError>.Continuation
 
-    init(_ member: ClusterMember, _ server: AppServer, on loop: Loop) {
-        (self.member, self.server, self.loop) = (member, server, loop)
-        (firstTry, tried) = AsyncStream.makeStream(of: Void.self)
+    init(_ member: ClusterMember, _ server: AppServer, _ part: ClusterPart, on loop: Loop) {
+        (self.member, self.server, self.part, self.loop) = (member, server, part, loop)
+        (firstTry, tried) = AsyncStream.makeStream(of: AppStartError.self)
         events = loop.mailbox { _ in }
         loop.remove(events)
         events = loop.mailbox { [unowned self] in leaseChanged($0) }
@@ -100,12 +102,15 @@ final class ClusterWatch: TimerTarget {
     }
 
     private func register() {
-        if loop.start(Registration(self, member)) == nil { registered(AppError(AppError.overloaded, "too many tasks")) }
+        if loop.start(Registration(self, member, on: server.loops[0])) == nil {
+            registered(AppError(AppError.overloaded, "too many tasks"))
+        }
     }
 
     /// With an error it was not, and is tried again.
     fileprivate func registered(_ error: (any Error)?) {
         defer { tried.finish() }
+        if let error = error as? AppStartError { tried.yield(error) } else { part.serve() }
         guard let error else {
             failures = 0
             gauge.set(1)
@@ -152,19 +157,46 @@ final class ClusterWatch: TimerTarget {
 private final class Registration: LoopTask {
     private let watch: ClusterWatch
     private let member: ClusterMember
+    private let home: EventLoop
 
-    init(_ watch: ClusterWatch, _ member: ClusterMember) { (self.watch, self.member) = (watch, member) }
+    init(_ watch: ClusterWatch, _ member: ClusterMember, on home: EventLoop) {
+        (self.watch, self.member, self.home) = (watch, member, home)
+    }
 
     nonisolated(nonsending) func run() async {
         do {
-            let registry = member.cluster.registry
-            let events = watch.events
-            let lease = try await registry.lease(ttl: member.cluster.settings.lease) { events.post($0) }
-            if watch.isWithdrawn { return }
-            try await registry.put(
-                RegistryBytes(member.keys.server(member.own)), RegistryBytes(member.own.json), lease: lease)
-            member.registered(lease)
-            watch.registered(nil)
+            try await register()
         } catch { watch.registered(error) }
+    }
+
+    /// The registry decides between two that come at the same time.
+    private nonisolated(nonsending) func register() async throws {
+        let registry = member.cluster.registry
+        let key = RegistryBytes(member.keys.server(member.own))
+        var before = try await registry.get(key)
+        if before != nil {
+            // Of its last life, or another's, who answers; this one's own answer would say nothing.
+            watch.part.stopListening()
+            try await member.refuseTwin(on: home)
+        }
+        if watch.isWithdrawn { return }
+        try watch.part.listen()
+        let events = watch.events
+        let lease = try await registry.lease(ttl: member.cluster.settings.lease) { events.post($0) }
+        if watch.isWithdrawn { return }
+        while true {
+            let outcome = try await registry.transact(
+                RegistryTransaction(
+                    if: [before.map { .unchanged($0) } ?? .absent(key)],
+                    then: [.put(key, RegistryBytes(member.own.json), lease: lease)], else: [.get(key)]))
+            if outcome.succeeded { break }
+            if outcome.results.first?.entries.isEmpty == false {
+                watch.part.stopListening()
+                throw AppStartError.taken(type: member.own.type, id: member.own.id)
+            }
+            before = nil  // The last life's lease has just ended.
+        }
+        member.registered(lease)
+        watch.registered(nil)
     }
 }

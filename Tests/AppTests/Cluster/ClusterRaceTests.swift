@@ -26,6 +26,77 @@ import Testing
         _ = try await world.server("room", "room-1")
     }
 
+    @Test(arguments: 0..<20) func `of two of one type and id that start in the same moment one has the name`(
+        seed: UInt64
+    ) async throws {
+        let world = try await ClusterWorld(loops: 2, seed: seed)
+        let (registry, diary) = (world.registry, Diary())
+        let ghost = ClusterServer(id: "room-1", type: "room")
+        if seed % 2 == 1 {  // Both find what a last life has left.
+            try await world.run { try await registry.put("pitaya/servers/room/room-1", RegistryBytes(ghost.json)) }
+        }
+        let apps = (0..<2).map { number in
+            let app = App(type: "room", id: "room-1")
+            app.join(registry: registry, bus: world.bus)
+            app.on("room.name") { (body: [UInt8], context) in
+                diary.note("\(number)")
+                return body
+            }
+            return app
+        }
+        let loops = world.world.loops
+        let refusals = try await world.run {
+            await withTaskGroup(of: String?.self) { group in
+                for (app, loop) in zip(apps, loops) {
+                    group.addTask {
+                        do { try await app.start(on: [loop]) } catch { return "\(error)" }
+                        return nil
+                    }
+                }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+        }
+        #expect(refusals.count { $0 == nil } == 1, "\(refusals)")
+        #expect(refusals.compactMap(\.self).allSatisfy { $0.contains("room-1") && $0.contains("--id") }, "\(refusals)")
+        world.world.advance(by: .seconds(90))  // The loser's lease is over, and the other's is not.
+        let entry = try await world.run { try await registry.get("pitaya/servers/room/room-1") }
+        #expect(entry.map { $0.lease != 0 } == true)
+        let client = await (try world.server("connector", "conn-1")).player()
+        for id in 1...5 { #expect(await client.ask("room.room.name", "x", id: UInt64(id)) == "x") }
+        #expect(diary.all.count == 5 && Set(diary.all).count == 1, "\(diary.all)")
+        for app in apps { try await world.run { _ = await app.stop() } }
+        #expect(try await world.run { try await registry.get("pitaya/servers/room/room-1") } == nil)
+    }
+
+    @Test func `of two that start while the registry is away one has the name when it is back`() async throws {
+        let world = try await ClusterWorld(loops: 2)
+        let (registry, started) = (world.registry, Lock(0))
+        registry.simulateOutage(true)
+        let apps = (0..<2).map { _ in App(type: "room", id: "room-1") }
+        for (app, loop) in zip(apps, world.world.loops) {
+            app.join(registry: registry, bus: world.bus)
+            Task {
+                defer { started.withLock { $0 += 1 } }
+                try await app.start(on: [loop])
+            }
+        }
+        while started.withLock({ $0 }) < 2 {
+            world.world.advance(by: .milliseconds(10))
+            await Task.yield()
+        }
+        registry.simulateOutage(false)
+        world.world.advance(by: .seconds(60))
+        let winner = try #require(apps.firstIndex { $0.troubles == [] })
+        let other = apps[1 - winner]
+        #expect(other.troubles.first?.hasPrefix("not registered") == true, "\(other.troubles)")
+        // Who has waited gets it when it is free.
+        let first = apps[winner]
+        try await world.run { _ = await first.stop() }
+        world.world.advance(by: .seconds(60))
+        #expect(other.troubles == [])
+        try await world.run { _ = await other.stop() }
+    }
+
     @Test func `a server whose last life was killed starts again under its name`() async throws {
         let world = try await ClusterWorld()
         let registry = world.registry
