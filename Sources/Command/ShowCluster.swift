@@ -30,9 +30,9 @@ enum ShowCluster {
         Log.shared.level = .error  // The answer says what is wrong.
         do {
             var settings = ClusterSettings()
-            ClusterFlags.apply(call, to: &settings)
+            try ClusterFlags.apply(call, to: &settings)
             let loop = EventLoop()
-            let bus = try NATSBus(try NATSSettings(settings.nats))
+            let bus = try NATSBus(try settings.natsSettings())
             let registry = try await Registry.open(.etcd(settings.etcd), on: loop)
             try await bus.ready(within: .seconds(5), on: [loop])
             let status = try await ClusterStatus.ask(registry: registry, bus: bus, prefix: settings.prefix, on: loop)
@@ -40,7 +40,7 @@ enum ShowCluster {
             leave(with: .success)
         } catch {
             complain("omniway cluster: \(BodyText.harmless("\(error)"))")
-            leave(with: .runtime)
+            leave(with: error is ClusterFlagError ? .usage : .runtime)
         }
     }
 }

@@ -59,7 +59,7 @@ extension App {
 
     private static func code(of error: any Error) -> ExitCode {
         switch error {
-        case is UsageError, is AppLaunchError, is TLSError: .usage
+        case is UsageError, is AppLaunchError, is ClusterFlagError, is SecretFileError, is TLSError: .usage
         case is PitayaConfigurationError: .configuration
         default: .runtime  // The application's own.
         }

@@ -36,7 +36,7 @@ struct AppLaunch {
             if isOn != (settings.compression != .off) { settings.compression = isOn ? .on : .off }
         }
         if call.given(AppFlags.frontend) { settings.cluster.isFrontend = call[AppFlags.frontend] == .true }
-        ClusterFlags.apply(call, to: &settings.cluster)
+        try ClusterFlags.apply(call, to: &settings.cluster)
         var name = call[flags.serializer]
         if !call.given(flags.serializer), let chosen = try configuration.serializer() { name = chosen }
         guard let serializer = serializers.first(where: { $0.name == name }) else {
@@ -129,7 +129,7 @@ enum AppLaunchError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .backend:
             "--frontend false: nobody could reach it alone; add --cluster, or leave it out"
-        case .alone: "--etcd, --nats and --prefix are for a server in a cluster; add --cluster"
+        case .alone: "what says where the cluster is, such as --etcd, is for a server in one; add --cluster"
         case .unreadable(let path): "--config \(path) cannot be read; name a file of JSON"
         case .serializer(let name, let names):
             "there is no serializer \(name) here; write --serializer \(names.joined(separator: " or "))"

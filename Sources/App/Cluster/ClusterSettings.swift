@@ -23,10 +23,20 @@ public struct ClusterSettings: Sendable {
     public var reliable = ReliableCallSettings()
     /// Where the registry is, for who does not open it: `App.main` with `--cluster`.
     public var etcd = EtcdSettings("http://localhost:2379")
-    /// Where the bus is, likewise.
+    /// Where the bus is, likewise, and who this is to it where its addresses do not say so.
     public var nats = ["nats://localhost:4222"]
+    public var natsCredentials = NATSCredentials.none
+    /// Whom to trust with `tls://`; the system's roots where that is not said.
+    public var natsTLS: NATSTLS?
 
     public init() {}
+
+    /// How the bus is opened.
+    package func natsSettings() throws(BusError) -> NATSSettings {
+        var settings = try NATSSettings(nats)
+        (settings.credentials, settings.tls) = (natsCredentials, natsTLS)
+        return settings
+    }
 
     /// What cannot be, in words.
     var faults: [String] {

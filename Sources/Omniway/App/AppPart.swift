@@ -84,7 +84,7 @@ private struct ClusterPlace {
 
     init(_ settings: ClusterSettings, on loops: EventLoops) async throws {
         self.loops = loops
-        bus = try NATSBus(try NATSSettings(settings.nats))
+        bus = try NATSBus(try settings.natsSettings())
         registry = try await Registry.open(.etcd(settings.etcd), on: loops.loops[0])
     }
 
