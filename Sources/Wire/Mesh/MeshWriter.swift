@@ -24,9 +24,12 @@ struct MeshWriter {
         bytes += part
     }
 
-    /// In whole milliseconds, up to seven weeks.
+    /// In whole milliseconds, up to seven weeks. Not by a division: that is one too few where it rounds down, and what
+    /// was read would be written, and signed, as something else.
     mutating func write(_ duration: Duration) {
-        write(UInt32(min(max(0, duration / .milliseconds(1)), Double(UInt32.max))))
+        let (seconds, attoseconds) = duration.components
+        let whole = min(max(0, seconds), Int64(UInt32.max))
+        write(UInt32(clamping: whole * 1000 + attoseconds / 1_000_000_000_000_000))
     }
 
     mutating func write(_ contact: MeshContact) {

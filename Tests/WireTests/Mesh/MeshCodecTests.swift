@@ -32,7 +32,8 @@ import Testing
         .detector(.nack(1, updates)), .detector(.news(updates)), .detector(.state(updates, wantsReply: true)),
         packet(.message([1, 2])), packet(.message([]), signature: [UInt8](repeating: 5, count: 64)),
         packet(.request(method: "title", [3], deadline: .milliseconds(1500))), packet(.answer(to: 7, .failed, [1])),
-        packet(.acknowledged(8)), packet(.restarted(9, epoch: 10)), packet(.noRoute(11, to: id(9))),
+        packet(.acknowledged(8)), packet(.restarted(9, epoch: 10)),
+        packet(.noRoute(11, to: id(9))),
         packet(.here(MeshContact(id(1), name: "ü", address: "", epoch: 1))),
     ]
 
@@ -78,6 +79,25 @@ import Testing
         #expect(MeshCodec.signed(packet) == signed)
         packet.destinationEpoch = 99
         #expect(MeshCodec.signed(packet) != signed)
+    }
+
+    /// The fuzzer's bytes: a deadline of 1332769897 ms, which a division by one millisecond makes one less.
+    @Test func `a deadline is written as it was read`() throws {
+        var body: [UInt8] = [6, 0]
+        for number in [1, 3] as [UInt8] {
+            body += [UInt8](repeating: number, count: 32)
+            body += [0, 0, 0, 0, 0, 0, 0x74, number]
+        }
+        body.insert(contentsOf: [0, 0, 0, 0, 0, 0, 0, 2], at: 42)
+        body += [4, 0x4f, 0x70, 0x74, 0x69, 0x4f, 0x70, 0x74, 0x69, 0x61]
+        let frame = MeshFrame(kind: 0x40, body: body)
+        let read = try #require(try MeshCodec.read(frame))
+        #expect(MeshCodec.frame(read.message).body == frame.body)
+        for limit in [Duration.seconds(Int64.max), .milliseconds(Int64(UInt32.max) + 1), .seconds(-1)] {
+            let said = MeshCodec.frame(Self.packet(.request(method: "", [], deadline: limit)))
+            let expected: [UInt8] = limit < .zero ? [0, 0, 0, 0] : [255, 255, 255, 255]
+            #expect(said.body.suffix(4) == expected[...])
+        }
     }
 
     @Test func `a message to everybody is its origin's, or is refused`() throws {
