@@ -3,6 +3,17 @@
 extension Gossip {
     private static let mostOrigins = 64
     private static let mostGaps = 64
+    /// Of one message over one link in a while.
+    private static let mostRepairs = 2
+
+    /// Whose messages were heard, by id: the number of the last one, how many below it are missing, and since when
+    /// there was none.
+    package func heard(at now: Duration) -> [(origin: NodeID, last: UInt64, missing: Int, silence: Duration)] {
+        origins.map { node, origin in
+            let missing = origin.seen.gaps(atMost: Self.mostGaps).count { $0 > origin.seen.firstHeard }
+            return (node, origin.seen.highest, missing, now - origin.heardAt)
+        }.sorted { $0.origin < $1.origin }
+    }
 
     /// What was seen of the origins that were heard of lately.
     func digest(at now: Duration) -> [GossipMessage.Digest] {
@@ -21,13 +32,16 @@ extension Gossip {
         _ digests: [GossipMessage.Digest], _ slot: Int, _ node: NodeID, _ now: Duration
     ) -> [Action] {
         guard var link = links[slot] else { return [] }
-        if now - link.repairedSince >= settings.cacheTime / 2 { (link.repaired, link.repairedSince) = ([], now) }
+        if now - link.repairedSince >= settings.cacheTime / 2 { (link.repaired, link.repairedSince) = ([:], now) }
         var theirs: [NodeID: GossipMessage.Digest] = [:]
         for digest in digests.prefix(Self.mostOrigins) { theirs[digest.origin] = digest }
         var actions: [Action] = []
         for (id, cached) in cache.all where id.origin != node && cached.hops < settings.maxHops {
             guard actions.count < settings.digestAnswer else { break }
-            guard Self.misses(id, theirs[id.origin]), link.repaired.insert(id).inserted else { continue }
+            guard Self.misses(id, theirs[id.origin]) else { continue }
+            let before = link.repaired[id] ?? (0, now - settings.hurry)
+            guard before.count < Self.mostRepairs, now - before.at >= settings.hurry else { continue }
+            link.repaired[id] = (before.count + 1, now)
             actions.append(.send(.repair(id, hops: cached.hops + 1, cached.payload), to: node))
         }
         links[slot] = link

@@ -8,15 +8,18 @@ package struct Gossip: Sendable {
         /// How long to wait at least for a payload that was announced, and at most: as late as payloads have come.
         package var patience = Duration.milliseconds(200)
         package var mostPatience = Duration.seconds(1)
-        /// How long then for each who was asked: of the order of a round trip.
-        package var nextPatience = Duration.milliseconds(40)
+        /// How long then at least for each who was asked, and before it is known how long answers take: a round trip.
+        package var nextPatience = (least: Duration.milliseconds(40), first: Duration.milliseconds(100))
         /// A large payload takes its time; who was asked and goes is replaced at once.
         package var largePatience = Duration.seconds(5)
         /// How long announcements are collected, and how many.
         package var haveDelay = Duration.milliseconds(5)
         package var haveBatch = 64
-        /// By how many hops another way must be shorter to be taken.
-        package var threshold: UInt8 = 3
+        /// By how many hops another way must be shorter to be taken: for an origin whose tree is its own, and for one
+        /// that has only begun, along the tree of others. That one must not be pulled to and fro by each of them.
+        package var threshold = (own: 3, shared: 7)
+        /// So many messages make a tree an origin's own.
+        package var ownTree = 3
         package var maxHops: UInt8 = 64
         package var cacheTime = Duration.seconds(30)
         package var cacheBytes = 8 << 20
@@ -31,6 +34,9 @@ package struct Gossip: Sendable {
         package var rate = 100.0
         package var burst = 500.0
         package var digestInterval = Duration.seconds(10)
+        /// So soon a digest follows when something is known to be missing, and so often at most in a row.
+        package var hurry = Duration.seconds(1)
+        package var mostHurries = 8
         /// Most messages that answer one digest.
         package var digestAnswer = 256
         package init() {}
@@ -62,23 +68,27 @@ package struct Gossip: Sendable {
     var cache = GossipCache()
     private var missing: [GossipID: Missing] = [:]
     private var timers = DeadlineQueue<GossipID>()
-    /// How much later than an announcement payloads come, lately.
+    /// How much later than an announcement payloads come, lately, and how much later than they are asked for.
     private var lateness = Duration.zero
+    private var roundTrip: Duration
     private var flushAt: Duration?
     private var digestAt: Duration
+    private var hurries = 0
     package private(set) var counts = Counts()
 
     struct Neighbor: Sendable {
         let id: NodeID
         var announced: [GossipMessage.Announcement] = []
         var isCongested = false
-        /// What it was sent in answer to digests lately: who asks again and again is not sent it again and again.
-        var repaired: Set<GossipID> = []
+        /// What it was sent in answer to digests lately, how often and when for the last time: what was lost is sent a
+        /// second time, and who asks again and again is not sent it again and again.
+        var repaired: [GossipID: (count: Int, at: Duration)] = [:]
         var repairedSince = Duration.zero
     }
 
     struct Origin: Sendable {
         var seen: SeenWindow
+        var count = 0
         var heardAt: Duration
         var tokens: Double
         var filledAt: Duration
@@ -90,8 +100,9 @@ package struct Gossip: Sendable {
         let isLarge: Bool
         let announcedAt: Duration
         var deadline: Duration
-        /// Who was asked last, and which of the announcers is next: all of them are asked a few times.
+        /// Who was asked last and when, and which of the announcers is next: all of them are asked a few times.
         var asked: NodeID?
+        var askedAt = Duration.zero
         var next = 0
     }
 
@@ -112,7 +123,7 @@ package struct Gossip: Sendable {
     package init(
         _ own: NodeID, epoch: UInt64, _ settings: Settings = Settings(), at now: Duration, random: inout SeededRandom
     ) {
-        (self.own, self.epoch, self.settings) = (own, epoch, settings)
+        (self.own, self.epoch, self.settings, roundTrip) = (own, epoch, settings, settings.nextPatience.first)
         digestAt = now + random.around(settings.digestInterval)
     }
 
@@ -188,7 +199,11 @@ package struct Gossip: Sendable {
             }
             trees.setLazy(false, slot, of: id.origin, most: settings.origins)
             if let waited = missing.removeValue(forKey: id) {
-                if waited.asked != node { came(late: now - waited.announcedAt) }
+                if waited.asked != node {
+                    came(late: now - waited.announcedAt)
+                } else if !waited.isLarge {
+                    roundTrip = min(settings.mostPatience, max(now - waited.askedAt, roundTrip * 0.95))
+                }
                 shorten(id, hops, node, slot, waited.announcers, &actions)
             }
             push(id, hops: hops, payload, from: slot, now, &actions)
@@ -221,6 +236,11 @@ package struct Gossip: Sendable {
             counts.dropped += 1
             return false
         }
+        if let seen = origins[id.origin]?.seen, seen.epoch == id.epoch, id.sequence > seen.highest,
+            id.sequence - seen.highest > 1
+        {
+            hurry(now)
+        }
         note(id, now)
         counts.delivered += 1
         actions.append(.deliver(id, payload))
@@ -234,13 +254,17 @@ package struct Gossip: Sendable {
         _ actions: inout [Action]
     ) {
         guard let better = announcers.min(by: { $0.hops < $1.hops }), better.node != sender,
-            Int(better.hops) + Int(settings.threshold) <= Int(hops), let other = self.slot(of: better.node)
+            Int(better.hops) + threshold(of: id.origin) <= Int(hops), let other = self.slot(of: better.node)
         else { return }
         trees.setLazy(false, other, of: id.origin, most: settings.origins)
         trees.setLazy(true, slot, of: id.origin, most: settings.origins)
         // For the tree alone: it has no number that anybody has used.
         let none = GossipID(origin: id.origin, epoch: id.epoch, sequence: 0)
         actions += [.send(.graft(none), to: better.node), .send(.prune(id.origin), to: sender)]
+    }
+
+    private func threshold(of origin: NodeID) -> Int {
+        (origins[origin]?.count ?? 0) > settings.ownTree ? settings.threshold.own : settings.threshold.shared
     }
 
     private mutating func announced(
@@ -305,7 +329,9 @@ package struct Gossip: Sendable {
         }
         cache.expire(before: now - settings.cacheTime)
         if digestAt <= now {
-            digestAt = now + random.around(settings.digestInterval)
+            let isHurried = hurries > 0 && misses(now)
+            hurries = isHurried ? hurries - 1 : 0
+            digestAt = now + random.around(isHurried ? settings.hurry : settings.digestInterval)
             if let neighbor = links.compactMap({ $0?.id }).randomElement(using: &random) {
                 actions.append(.send(.digest(digest(at: now)), to: neighbor))
             }
@@ -317,8 +343,9 @@ package struct Gossip: Sendable {
         while var waited = missing[id], waited.next < Self.askRounds * waited.announcers.count {
             let node = waited.announcers[waited.next % waited.announcers.count].node
             waited.next += 1
-            waited.deadline = now + (waited.isLarge ? settings.largePatience : settings.nextPatience)
-            waited.asked = node
+            let patience = max(settings.nextPatience.least, roundTrip * 1.2)
+            waited.deadline = now + (waited.isLarge ? settings.largePatience : patience)
+            (waited.asked, waited.askedAt) = (node, now)
             missing[id] = waited
             guard let slot = slot(of: node) else { continue }
             trees.setLazy(false, slot, of: id.origin, most: settings.origins)
@@ -326,59 +353,21 @@ package struct Gossip: Sendable {
             return actions.append(.send(.graft(id), to: node))
         }
         missing[id] = nil
+        hurry(now)
+    }
+
+    /// Something is missing that nobody will send unasked.
+    private mutating func hurry(_ now: Duration) {
+        hurries = min(settings.mostHurries, hurries + settings.mostHurries / 2)
+        digestAt = min(digestAt, now + settings.hurry)
+    }
+
+    private func misses(_ now: Duration) -> Bool {
+        origins.values.contains { now - $0.heardAt <= settings.cacheTime && $0.seen.hasGaps }
     }
 
     private var patience: Duration { min(settings.mostPatience, max(settings.patience, lateness * 1.5)) }
 
     /// A payload has come by itself, so much later than somebody has announced it.
     private mutating func came(late time: Duration) { lateness = max(time, lateness * 0.95) }
-
-    // MARK: What was seen
-
-    func hasSeen(_ id: GossipID) -> Bool {
-        if id.origin == own { return true }
-        guard let origin = origins[id.origin], origin.seen.epoch >= id.epoch else { return false }
-        return origin.seen.epoch > id.epoch || origin.seen.hasSeen(id.sequence)
-    }
-
-    private mutating func note(_ id: GossipID, _ now: Duration) {
-        if origins[id.origin]?.seen.epoch == id.epoch {
-            _ = origins[id.origin]?.seen.insert(id.sequence)
-        } else {
-            let tokens = origins[id.origin]?.tokens ?? settings.burst
-            if origins[id.origin] == nil { makeRoom() }
-            origins[id.origin] = Origin(
-                seen: SeenWindow(epoch: id.epoch, first: id.sequence), heardAt: now, tokens: tokens, filledAt: now)
-        }
-        origins[id.origin]?.heardAt = now
-    }
-
-    /// The quarter of the origins that was silent for longest.
-    private mutating func makeRoom() {
-        guard origins.count >= settings.origins else { return }
-        let oldest = origins.map { ($0.value.heardAt, $0.key) }.sorted { $0 < $1 }.prefix(max(1, origins.count / 4))
-        for (_, node) in oldest { origins[node] = nil }
-    }
-
-    /// An origin that sends without measure does not become a storm.
-    private mutating func takesToken(of id: GossipID, _ now: Duration) -> Bool {
-        guard var origin = origins[id.origin] else { return true }
-        let time = (now - origin.filledAt) / .seconds(1)
-        origin.tokens = min(settings.burst, origin.tokens + time * settings.rate)
-        origin.filledAt = now
-        let takes = origin.tokens >= 1
-        if takes { origin.tokens -= 1 }
-        origins[id.origin] = origin
-        return takes
-    }
-
-    private mutating func gone(_ node: NodeID, _ epoch: UInt64, _ last: UInt64, _ actions: inout [Action]) {
-        guard let origin = origins[node], origin.seen.epoch == epoch else { return }
-        let missed = origin.seen.gaps(atMost: Int(SeenWindow.size)).filter { $0 <= last }
-        for sequence in missed { _ = origins[node]?.seen.insert(sequence) }
-        // Who has come later does not miss what was before.
-        let lost = missed.filter { $0 > origin.seen.firstHeard }
-        guard !lost.isEmpty else { return }
-        actions.append(.gap(origin: node, epoch: epoch, sequences: lost))
-    }
 }

@@ -59,6 +59,17 @@ package struct SeenWindow: Equatable, Sendable {
         return gaps
     }
 
+    /// Whether any is missing since the first that was heard.
+    package var hasGaps: Bool {
+        var left = highest - max(firstHeard, highest < Self.size ? 0 : highest - Self.size + 1) + 1
+        for word in words {
+            let wanted: UInt64 = left >= 64 ? .max : (1 << left) - 1
+            if word & wanted != wanted { return true }
+            left -= min(left, 64)
+        }
+        return false
+    }
+
     private mutating func shift(by count: UInt64) {
         guard count < Self.size else { return words = [UInt64](repeating: 0, count: words.count) }
         let (whole, bits) = (Int(count / 64), count % 64)

@@ -59,13 +59,17 @@ import Testing
         #expect(gossip.deadline == .milliseconds(200))
         #expect(grafts(gossip.handle(.tick, at: .milliseconds(199), random: &random)) == [])
         #expect(grafts(gossip.handle(.tick, at: .milliseconds(200), random: &random)) == [a])
-        #expect(grafts(gossip.handle(.tick, at: .milliseconds(240), random: &random)) == [b])
-        for (time, node) in [(280, a), (320, b), (360, a), (400, b)] {
+        for (time, node) in [(320, b), (440, a), (560, b), (680, a), (800, b)] {
+            #expect(grafts(gossip.handle(.tick, at: .milliseconds(time - 1), random: &random)) == [])
             #expect(grafts(gossip.handle(.tick, at: .milliseconds(time), random: &random)) == [node])
         }
-        #expect(grafts(gossip.handle(.tick, at: .milliseconds(440), random: &random)) == [], "a digest finds it")
+        #expect(grafts(gossip.handle(.tick, at: .milliseconds(920), random: &random)) == [])
+        #expect(gossip.deadline == .milliseconds(1920), "a digest finds it, soon")
+        let digests = gossip.handle(.tick, at: .milliseconds(1920), random: &random)
+        #expect(digests.count { if case .send(.digest, _) = $0 { true } else { false } } == 1)
+        #expect(gossip.deadline > .seconds(9), "and then from time to time")
         let late = gossip.handle(
-            .message(.payload(message(1), hops: 3, [1]), from: b), at: .seconds(1), random: &random)
+            .message(.payload(message(1), hops: 3, [1]), from: b), at: .seconds(2), random: &random)
         #expect(late.first == .deliver(message(1), [1]))
     }
 
@@ -87,13 +91,48 @@ import Testing
         #expect(payloads(next) == [b, c])
     }
 
-    @Test func `a much shorter way is taken`() {
+    @Test func `a much shorter way is taken, and along the tree of others only one that is far shorter`() {
         var gossip = gossip()
-        let have = GossipMessage.have([.init(id: message(1), hops: 2, isLarge: false)])
-        _ = gossip.handle(.message(have, from: b), at: .zero, random: &random)
-        let actions = gossip.handle(.message(.payload(message(1), hops: 5, [1]), from: a), at: .zero, random: &random)
+        func comes(_ sequence: UInt64, hops: UInt8, announced: UInt8) -> [Gossip.Action] {
+            let have = GossipMessage.have([.init(id: message(sequence), hops: announced, isLarge: false)])
+            _ = gossip.handle(.message(have, from: b), at: .zero, random: &random)
+            return gossip.handle(
+                .message(.payload(message(sequence), hops: hops, [1]), from: a), at: .zero, random: &random)
+        }
+        for sequence in 1...3 as ClosedRange<UInt64> {
+            #expect(grafts(comes(sequence, hops: 8, announced: 2)) == [])
+        }
+        let actions = comes(4, hops: 5, announced: 2)
         #expect(grafts(actions) == [b])
         #expect(actions.contains(.send(.prune(origin), to: a)))
+        gossip = self.gossip()
+        #expect(grafts(comes(1, hops: 9, announced: 2)) == [b])
+    }
+
+    @Test func `what is missing is asked for soon, a few times, and sent twice at most`() {
+        var gossip = gossip()
+        for sequence in [1, 3] as [UInt64] {
+            _ = gossip.handle(
+                .message(.payload(message(sequence), hops: 1, [1]), from: a), at: .zero, random: &random)
+        }
+        var digests = 0
+        while gossip.deadline < .seconds(29) {
+            let now = gossip.deadline
+            for action in gossip.handle(.tick, at: now, random: &random) {
+                guard case .send(.digest(let all), _) = action else { continue }
+                digests += 1
+                #expect(all.first?.gaps.contains(2) == true)
+            }
+        }
+        #expect((6...9) ~= digests, "\(digests)")
+        let lacks = GossipMessage.digest([GossipMessage.Digest(origin: origin, epoch: 1, highest: 0, gaps: [])])
+        var repairs = 0
+        for time in [0, 100, 1100, 2200, 3300] {
+            let answer = gossip.handle(
+                .message(lacks, from: b), at: .seconds(20) + .milliseconds(time), random: &random)
+            repairs += answer.count { if case .send(.repair, _) = $0 { true } else { false } }
+        }
+        #expect(repairs == 4, "two messages, twice")
     }
 
     @Test func `nothing goes further than the hops allow`() {
@@ -130,8 +169,8 @@ import Testing
         #expect(gossip.counts.dropped == 10 * 5000 - 100)
         let asked = gossip.handle(.tick, at: .milliseconds(200), random: &random)
         #expect(grafts(asked).count == 100)
-        for time in [300, 400, 500] { _ = gossip.handle(.tick, at: .milliseconds(time), random: &random) }
-        #expect(gossip.deadline > .seconds(7), "nothing is waited for any more")
+        for time in [320, 440, 560] { _ = gossip.handle(.tick, at: .milliseconds(time), random: &random) }
+        #expect(gossip.deadline == .milliseconds(1560), "nothing is waited for any more; a digest comes next")
     }
 
     @Test func `who is no neighbour is not listened to`() {
