@@ -4,6 +4,8 @@ import Glibc
 public struct DatagramAcceptor: Acceptor {
     public var address: SocketAddress
     public var limits: DatagramLimits
+    /// Whom to hear besides those who send to this machine alone.
+    var group: MulticastGroup?
 
     public init(_ address: SocketAddress, limits: DatagramLimits = DatagramLimits()) {
         (self.address, self.limits) = (address, limits)
@@ -17,7 +19,9 @@ public struct DatagramAcceptor: Acceptor {
         for intake in intakes {
             let limits = limits
             do throws(SystemError) {
-                let socket = try OwnedDescriptor.bound(to: bound, SOCK_DGRAM, sharesPort: intakes.count > 1)
+                let isShared = intakes.count > 1 || group != nil
+                let socket = try OwnedDescriptor.bound(to: bound, SOCK_DGRAM, sharesPort: isShared)
+                if let group { try socket.join(group) }
                 bound = socket.localAddress
                 let descriptor = socket.release()
                 sockets.append(
@@ -49,6 +53,7 @@ public struct DatagramDialer: Dialer {
     private enum Target { case peer(SocketAddress), host(HostPort) }
     private let target: Target
     public var limits: DatagramLimits
+    var group: MulticastGroup?
 
     public init(_ peer: SocketAddress, limits: DatagramLimits = DatagramLimits()) {
         (target, self.limits) = (.peer(peer), limits)
@@ -62,7 +67,7 @@ public struct DatagramDialer: Dialer {
     public func dial(on loop: Loop, deadline: Duration, handler: any LinkHandler) -> Link? {
         let flow = DatagramFlow()
         guard let link = flow.makeLink(on: loop, limits, peer: .none, handler: handler) else { return nil }
-        let dialing = DatagramDialing(link, flow, limits)
+        let dialing = DatagramDialing(link, flow, limits, group)
         switch target {
         case .peer(let peer): dialing.connect(to: peer)
         case .host(let host):
@@ -86,15 +91,17 @@ private final class DatagramDialing: TimerTarget {
     private let link: Link
     private let flow: DatagramFlow
     private let limits: DatagramLimits
+    private let group: MulticastGroup?
 
-    init(_ link: Link, _ flow: DatagramFlow, _ limits: DatagramLimits) {
-        (self.link, self.flow, self.limits) = (link, flow, limits)
+    init(_ link: Link, _ flow: DatagramFlow, _ limits: DatagramLimits, _ group: MulticastGroup?) {
+        (self.link, self.flow, self.limits, self.group) = (link, flow, limits, group)
     }
 
     func connect(to peer: SocketAddress) {
         guard link.state == .connecting else { return }
         do throws(SystemError) {
             let descriptor = try OwnedDescriptor.socket(peer.family, SOCK_DGRAM)
+            if let group { try descriptor.speak(to: group) }
             if unsafe peer.withSystemAddress({ unsafe Glibc.connect(descriptor.number, $0, $1) }) != 0 {
                 throw SystemError.last
             }
