@@ -54,4 +54,60 @@ import Testing
         await yoghurt.stop()
         await luda.stop()
     }
+
+    /// A peer that nobody types at, and its address.
+    private func peer(_ flags: String) async throws -> (program: TestProgram, address: String) {
+        let program = try await TestProgram(["sh", "-c", "exec \(Self.omniway) peer --name luda \(flags) </dev/null"]) {
+            $0.hasPrefix("listening")
+        }
+        return (program, String(try #require(await program.lines.first?.split(separator: " ").last)))
+    }
+
+    /// What a program has said when it has ended.
+    private func lines(_ script: String) async throws -> [String] {
+        let program = try await TestProgram(["sh", "-c", "\(script) 2>&1; echo ended $?"]) { $0.hasPrefix("ended") }
+        defer { Task { await program.stop() } }
+        return await program.lines
+    }
+
+    @Test func `a peer whose key is in a file is the same one again, and only its owner can read it`() async throws {
+        let folder = try TemporaryFolder()
+        var ids: [Substring] = []
+        for _ in 0..<2 {
+            let luda = try await peer("--identity \(folder.file("luda.key"))")
+            let said = try await lines("printf 'peers\\nexit\\n' | \(Self.omniway) peer --join \(luda.address)")
+            let line = try #require(said.first { $0.hasSuffix("luda \(luda.address)") })
+            ids.append(try #require(line.split(separator: " ").first))
+            await luda.program.stop()
+        }
+        #expect(ids[0] == ids[1])
+        let rights = try FileManager.default.attributesOfItem(atPath: folder.file("luda.key"))[.posixPermissions]
+        #expect(rights as? Int == 0o600)
+        try folder.write("other.key", "not a key")
+        let refused = try await lines("\(Self.omniway) peer --identity \(folder.file("other.key")) </dev/null")
+        #expect(refused.contains { $0.hasSuffix("has not the key of a node; repair it, or delete it for a new one") })
+    }
+
+    @Test func `only who has the secret of a group can join, and nobody prints it`() async throws {
+        let folder = try TemporaryFolder()
+        let secret = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+        try folder.write("secret", "\(secret)\n")
+        let luda = try await peer("--members --group-secret-file \(folder.file("secret"))")
+        let join = "\(Self.omniway) peer --name yoghurt --join \(luda.address)"
+        let member = try await lines(
+            "printf 'send luda hello\\nmembers\\nexit\\n' | OMNIWAY_MESH_SECRET=\(secret) \(join) --members")
+        #expect(member.contains { $0.hasSuffix("luda \(luda.address)") }, "\(member)")
+        #expect(member.last == "ended 0")
+        let stranger = try await lines("\(join) </dev/null")
+        #expect(stranger.last != "ended 0")
+        let guess = try await lines("OMNIWAY_MESH_SECRET=short \(join) </dev/null")
+        #expect(guess.contains { $0.contains("shorter than 16 letters") })
+        let original = try await lines("OMNIWAY_MESH_SECRET=\(secret) \(join) --mode long </dev/null")
+        #expect(original.contains { $0.contains("the original's protocol has no secret") })
+        #expect(await luda.program.wait { $0.hasSuffix(": hello") })
+        for said in [member, stranger, guess, original, await luda.program.lines] {
+            #expect(!said.contains { $0.contains(secret) })
+        }
+        await luda.program.stop()
+    }
 }

@@ -134,6 +134,23 @@ private struct Members: Codable { let names: [String] }
         #expect(await node.program.stop() == 0)
     }
 
+    @Test func `a peer joins the mesh of a node, whose key is in its folder`() async throws {
+        let node = try await WholeNode("parts: [\"mesh\"]")
+        let address = try #require(await node.program.port("mesh luda"))
+        let peer = try await TestProgram([
+            "sh", "-c",
+            "printf 'request luda echo hi\\npeers\\nexit\\n' | "
+                + "\(BuiltProduct.path("omniway")) peer --join \(address); echo ended $?",
+        ]) { $0.hasPrefix("ended") }
+        #expect(await peer.lines.contains("hi"))
+        let id = try #require(await peer.lines.first { $0.hasSuffix("luda \(address)") }?.split(separator: " ").first)
+        let key = try String(contentsOfFile: "\(node.folder.path)/data/mesh.key", encoding: .utf8)
+        await peer.stop()
+        #expect(await node.program.stop() == 0)
+        #expect(key.split(separator: "\n").count == 1)
+        #expect(!key.hasPrefix(id), "the secret is not the id")
+    }
+
     @Test func `a hang-up reads the file again, and says what changed and what needs a restart`() async throws {
         let node = try await WholeNode("parts: [\"echo\"], log: { level: \"warning\" }")
         try node.folder.write(

@@ -201,6 +201,50 @@ import Testing
         #expect(requests.all.count == 1)
     }
 
+    @Test func `a request whose task is cancelled is given up on both sides`() async throws {
+        let requests = Notes<MeshRequest>()
+        let luda = try await node("luda", at: "1:1", secret: 1) { request in
+            requests.add(request)
+            return .later
+        }
+        let yoghurt = try await node("yoghurt", at: "1:2", secret: 2)
+        let failures = Notes<MeshFailure>()
+        try await mesh.world.play {
+            try await yoghurt.join("1:1")
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    do throws(MeshFailure) {
+                        _ = try await yoghurt.request("slow", to: luda.id, within: .seconds(300))
+                    } catch { failures.add(error) }
+                }
+                while requests.all.isEmpty { await Task.yield() }
+                group.cancelAll()
+            }
+        }
+        mesh.world.advance(by: .seconds(1))
+        #expect(failures.all == [.cancelled])
+        #expect(await told(luda).contains(.abandoned(requests.all[0].number, from: yoghurt.id)))
+    }
+
+    @Test func `a report has links, members, whose messages were heard, and routes`() async throws {
+        let luda = try await node("luda", at: "1:1", secret: 1)
+        let yoghurt = try await node("yoghurt", at: "1:2", secret: 2)
+        try await mesh.world.play {
+            try await yoghurt.join("1:1")
+            for _ in 0..<3 { try await luda.broadcast([1]) }
+        }
+        mesh.world.advance(by: .seconds(2))
+        let report = await yoghurt.report()
+        #expect(report.links.map(\.contact.name) == ["luda"])
+        #expect(report.links.allSatisfy { $0.isNeighbor && $0.isOurs && $0.queued == 0 })
+        #expect(report.members.map(\.address) == ["1:1"])
+        #expect(report.origins.map(\.contact.id) == [luda.id])
+        #expect(report.origins.map(\.last) == [3])
+        #expect(report.origins.map(\.missing) == [0])
+        #expect(report.routes.map(\.contact.address) == ["1:1"])
+        #expect(report.routes.map(\.via) == [luda.id])
+    }
+
     @Test func `neighbours notice that one is gone without a word`() async throws {
         let luda = try await node("luda", at: "1:1", secret: 1)
         let yoghurt = try await node("yoghurt", at: "1:2", secret: 2)

@@ -8,21 +8,18 @@ final class NodeShell: PeerShell {
 
     private static let mostInGraph = 256
 
-    init(_ name: String, _ address: String, on loop: EventLoop, _ screen: Screen) async throws {
-        let box = Lock<MeshNode?>(nil)
-        let fallback = await MeshPeer(name, .long, on: loop, handler: Saying(screen))
-        let node = await MeshNode(name, on: loop, fallback: fallback) { request in
-            switch request.method {
-            case "echo", "ping": return .bytes(request.bytes)
-            case "neighbors":
-                guard let node = box.withLock({ $0 }) else { return .failed("not yet") }
-                Task.detached { await node.answer(request, with: .bytes(await Self.neighbors(of: node))) }
-                return .later
-            default: return .unknownMethod
-            }
-        }
-        box.withLock { $0 = node }
-        self.address = "\(try await node.listenAndServe(address).address)"
+    init(
+        _ name: String, _ place: Place, _ settings: NodeSettings, _ network: MulticastGroup?, on loop: EventLoop,
+        _ screen: Screen
+    ) async throws {
+        // In a closed group there is nobody without its secret.
+        let isClosed = settings.groupSecret != nil
+        let fallback = isClosed ? nil : await MeshPeer(name, .long, on: loop, handler: Saying(screen))
+        let answers = PeerAnswers()
+        let node = await MeshNode(name, on: loop, settings, fallback: fallback) { answers.answer($0) }
+        answers.belong(to: node)
+        address = "\(try await node.serve(place.acceptor, announcing: place.announced).address)"
+        if let network { try await node.discover(on: network) }
         (self.node, self.screen) = (node, screen)
         Task.detached { await Self.show(node.events, on: screen) }
     }
@@ -41,6 +38,7 @@ final class NodeShell: PeerShell {
                 case .neighborDown(let node): "neighbor \(short(node)) is gone"
                 case .joined(let node): "\(short(node)) is there"
                 case .left(let node): "\(short(node)) is gone"
+                case .abandoned(_, let source): "\(short(source)) does not wait for an answer any more"
                 case .missed(let count, let source): "\(count) messages of \(short(source)) are lost"
                 }
             screen.say(text)
@@ -49,12 +47,6 @@ final class NodeShell: PeerShell {
 
     private static func short(_ node: NodeID) -> String { String("\(node)".prefix(8)) }
     private static func words(_ bytes: [UInt8]) -> String { BodyText.harmless(String(decoding: bytes, as: UTF8.self)) }
-
-    /// A line for each: id and name.
-    private static func neighbors(of node: MeshNode) async -> [UInt8] {
-        let lines = await node.neighbors().map { "\($0.id) \($0.name)" }
-        return Array(lines.joined(separator: "\n").utf8)
-    }
 
     func run(_ line: PeerLine) async throws {
         switch line {
@@ -71,6 +63,10 @@ final class NodeShell: PeerShell {
         case .peers:
             for peer in await node.neighbors() {
                 screen.say(BodyText.harmless("\(peer.id) \(peer.name) \(peer.address)"))
+            }
+        case .members:
+            for member in await node.report().members {
+                screen.say(BodyText.harmless("\(member.id) \(member.name) \(member.address)"))
             }
         case .graph: try await graph()
         case .help: screen.say(PeerLine.helpText)
@@ -98,7 +94,7 @@ final class NodeShell: PeerShell {
             next += 1
             let text: [UInt8]
             if one == node.id {
-                text = await Self.neighbors(of: node)
+                text = await PeerAnswers.neighbors(of: node)
             } else {
                 do throws(MeshFailure) {
                     text = try await node.request("neighbors", to: one, within: .seconds(2))
@@ -139,9 +135,9 @@ final class PheromoneShell: PeerShell {
     private let peer: MeshPeer
     private let screen: Screen
 
-    init(_ name: String, _ kind: ConnectionKind, _ address: String, on loop: EventLoop, _ screen: Screen) async throws {
+    init(_ name: String, _ kind: ConnectionKind, _ place: Place, on loop: EventLoop, _ screen: Screen) async throws {
         peer = await MeshPeer(name, kind, on: loop, handler: Saying(screen))
-        self.address = "\(try await peer.listenAndServe(address).address)"
+        address = "\(try await peer.serve(place.acceptor, announcing: place.announced).address)"
         self.screen = screen
     }
 
@@ -161,7 +157,7 @@ final class PheromoneShell: PeerShell {
             }
         case .request(let name, _, let text): try await dispatch(message(.getRequest, text), to: name)
         case .ping(let name): try await dispatch(await peer.greeting(), to: name)
-        case .peers, .graph: for route in await peer.peers() { screen.say("\(route.name) \(route.address)") }
+        case .peers, .members, .graph: for route in await peer.peers() { screen.say("\(route.name) \(route.address)") }
         case .help: screen.say(PeerLine.helpText)
         case .exit: break
         }

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Omniway
 import OmniwayArguments
 import OmniwayMain
@@ -16,6 +17,9 @@ enum RunPeer {
     private static let join = Flag(
         "join", .strings, default: [], placeholder: "address",
         help: "A peer that is there already; may be repeated.")
+    private static let identity = Flag(
+        "identity", .string, default: "", placeholder: "path",
+        help: "A file with the key by which others know it, made if there is none; by default a new one each time.")
 
     static let command = Command(
         "peer", summary: "Runs one peer of the mesh, with a shell.",
@@ -23,7 +27,8 @@ enum RunPeer {
             The command help of the shell lists what it understands. Lines may come from a pipe too; the peer runs on
             at their end, until a signal ends it.
             """,
-        flags: [name, listen, mode, join] + LogFlags.all)
+        flags: [name, listen, MeshFlags.announce, mode, join, identity, MeshFlags.groupSecret, MeshFlags.members]
+            + [MeshFlags.discover] + LogFlags.all)
 
     static func run(_ call: Invocation) -> ExitCode {
         let signals = ProcessSignals()
@@ -46,6 +51,15 @@ enum RunPeer {
         }
     }
 
+    private static func settings(_ call: Invocation) throws -> NodeSettings {
+        var settings = NodeSettings()
+        if !call[identity].isEmpty { settings.identity = try MeshIdentityFile(call[identity]).loadOrMake() }
+        settings.groupSecret = try MeshFlags.groupSecret(
+            call, ProcessInfo.processInfo.environment, isSealed: call[mode] == .auto)
+        settings.listsMembers = call[MeshFlags.members]
+        return settings
+    }
+
     /// Nil when the peer runs on without anybody who types.
     @concurrent private static func live(
         _ call: Invocation, _ terminal: Terminal?, _ running: Lock<(any PeerShell)?>
@@ -54,10 +68,14 @@ enum RunPeer {
         let shell: any PeerShell
         do {
             let loop = EventLoop()
+            let settings = try settings(call)
+            let place = try Place(call[listen], announcing: call[MeshFlags.announce])
             switch call[mode] {
-            case .short: shell = try await PheromoneShell(call[name], .short, call[listen], on: loop, screen)
-            case .long: shell = try await PheromoneShell(call[name], .long, call[listen], on: loop, screen)
-            case .auto: shell = try await NodeShell(call[name], call[listen], on: loop, screen)
+            case .short: shell = try await PheromoneShell(call[name], .short, place, on: loop, screen)
+            case .long: shell = try await PheromoneShell(call[name], .long, place, on: loop, screen)
+            case .auto:
+                shell = try await NodeShell(
+                    call[name], place, settings, MeshFlags.network(call), on: loop, screen)
             }
             running.withLock { $0 = shell }
             screen.say("listening \(shell.address)")
@@ -79,6 +97,18 @@ enum RunPeer {
     }
 }
 
+/// Where a peer listens, and what others are told.
+struct Place {
+    let acceptor: StreamAcceptor
+    let announced: String?
+
+    init(_ text: String, announcing announced: String) throws(ListenError) {
+        guard let address = SocketAddress(text) else { throw .misconfigured("'\(text)' is no address with a port") }
+        acceptor = StreamAcceptor(address, limits: ConnectionLimits())
+        self.announced = announced.isEmpty ? nil : announced
+    }
+}
+
 /// What the shell of a peer can do; which version it speaks is its own business.
 protocol PeerShell: Sendable {
     var address: String { get }
@@ -93,12 +123,13 @@ enum PeerLine: Equatable {
     case broadcast(String)
     case request(of: String, method: String, String)
     case ping(String)
-    case peers, graph, help, exit
+    case peers, members, graph, help, exit
 
-    static let words = ["broadcast", "exit", "graph", "help", "join", "peers", "ping", "request", "send"]
+    static let words = ["broadcast", "exit", "graph", "help", "join", "members", "peers", "ping", "request", "send"]
 
     static let helpText = """
         peers                             those that this peer sends to
+        members                           everybody it knows to be there
         join <address>                    connects to a peer that is there already
         send <name> <text>                to one, by name or id
         broadcast <text>                  to everybody
@@ -135,6 +166,7 @@ enum PeerLine: Equatable {
             try need(1, "ping <name>")
             self = .ping(words[0])
         case "peers": self = .peers
+        case "members": self = .members
         case "graph": self = .graph
         case "help": self = .help
         case "exit", "quit": self = .exit

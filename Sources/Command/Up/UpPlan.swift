@@ -45,7 +45,14 @@ struct UpPlan: Sendable {
         self.room.server = EndpointID(rawValue: UInt32(room[UpSettings.Room.server]))
         let mesh = settings["mesh"]
         self.mesh.name = mesh[UpSettings.Mesh.name]
-        self.mesh.kind = mesh[UpSettings.Mesh.mode] == .long ? .long : .short
+        self.mesh.mode = mesh[UpSettings.Mesh.mode]
+        self.mesh.identityFile = MeshIdentityFile(in: folder)
+        self.mesh.node.groupSecret = try MeshFlags.groupSecret(
+            mesh, environment, isSealed: self.mesh.mode == .auto)
+        self.mesh.node.listsMembers = mesh[MeshFlags.members]
+        self.mesh.network = try MeshFlags.network(mesh)
+        let announced = mesh[MeshFlags.announce]
+        self.mesh.announced = announced.isEmpty ? nil : announced
         self.mesh.address = try Self.address(mesh[UpSettings.Mesh.listen], "mesh.listen")
         self.mesh.join = mesh[UpSettings.Mesh.join]
         let echo = settings["echo"]
@@ -72,8 +79,9 @@ struct UpPlan: Sendable {
     ) throws -> (settings: Settings, unknown: [String]) {
         var settings = UpSettings.all
         if !file.isEmpty { try settings.read(file: file) }
-        // The secret of a cluster of tunnel nodes stands in no file of settings.
-        let unknown = try settings.set(from: environment.filter { $0.key != "OMNIWAY_CLUSTER_KEY" })
+        // Secrets of clusters and groups stand in no file of settings.
+        let secrets: Set<String> = ["OMNIWAY_CLUSTER_KEY", MeshFlags.variable]
+        let unknown = try settings.set(from: environment.filter { !secrets.contains($0.key) })
         for word in words { try settings.set(word) }
         settings.set(from: call)
         return (settings, unknown)

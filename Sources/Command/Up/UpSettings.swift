@@ -46,11 +46,10 @@ enum UpSettings {
             "listen", .string, default: "127.0.0.1:11900", placeholder: "address",
             help: "Where other peers connect: host:port.")
         static let mode = Flag(
-            "mode", .choice, default: Mode.long,
-            help: "long keeps connections, short makes one for each message.")
+            "mode", .choice, default: MeshPart.Mode.auto,
+            help: "auto is sealed and finds out who speaks as the original; long and short speak only as that.")
         static let join = Flag(
             "join", .strings, default: [], placeholder: "address", help: "Peers to know from the start: host:port.")
-        enum Mode: String, CaseIterable { case long, short }
     }
 
     enum Echo {
@@ -89,7 +88,8 @@ enum UpSettings {
                 defaults: ["listen": ["127.0.0.1:\(TunnelNodeAddress.usualPort)"]]),
             SettingsSection(
                 "mesh", summary: "A peer of a mesh; see docs/mesh.md.",
-                flags: [Mesh.name, Mesh.listen, Mesh.mode, Mesh.join]),
+                flags: [Mesh.name, Mesh.listen, MeshFlags.announce, Mesh.mode, Mesh.join, MeshFlags.groupSecret]
+                    + [MeshFlags.members, MeshFlags.discover]),
             SettingsSection(
                 "echo", summary: "Sends back what it receives, to see that a node lives.",
                 flags: [Echo.listen, Echo.idle, Echo.connections, Echo.perAddress]),

@@ -23,6 +23,7 @@ public final class MeshNode: Sendable {
     /// What happens: neighbours, messages, gaps. For one reader.
     public let events: AsyncStream<MeshEvent>
     let host: LoopBound<NodeHost>
+    private let cancellations: Mailbox<Answer<NodeHost.Outcome>>?
     private let settings: NodeSettings
 
     /// A node that lives on one loop. `answering` says what becomes of requests; it is called on that loop, so it must
@@ -48,6 +49,7 @@ public final class MeshNode: Sendable {
                 NodeHost(name, settings, fallback: nil, answering: answering, events: out, on: loop)
             }
         }
+        cancellations = await host.run { _, host in host.cancellations }
     }
 
     // MARK: Links
@@ -89,11 +91,36 @@ public final class MeshNode: Sendable {
         return try await answer.value()
     }
 
+    /// Finds nodes of the local network, and is found there once it listens: by datagrams that anybody there can read.
+    /// In a closed group only those of its members count. Nobody is believed by a datagram: a link proves who is there.
+    /// Until what is returned is stopped, or the node is closed.
+    @discardableResult
+    public func discover(on network: MulticastGroup = .localMesh) async throws(ListenError) -> Listening {
+        try await discover(hearing: network.acceptor, speaking: network.dialer)
+    }
+
+    /// The same by any datagrams: each that is sent comes to all others.
+    @discardableResult
+    public func discover(hearing acceptor: some Acceptor, speaking dialer: some Dialer) async throws(ListenError)
+        -> Listening
+    {
+        let discovery = await host.map { _, host in NodeDiscovery(of: host, by: dialer) }
+        let listening = try await acceptor.open(into: [discovery])
+        await discovery.run { _, discovery in discovery.start() }
+        return Listening(address: listening.address) {
+            await listening.stop()
+            await discovery.run { _, discovery in discovery.stop() }
+        }
+    }
+
     /// Those it has links to, and keeps them.
     public func neighbors() async -> [MeshContact] { await host.run { _, host in host.neighbors } }
 
     /// Everybody it knows to be there: all, with `listsMembers`; otherwise its neighbours.
     public func members() async -> [NodeID] { await host.run { _, host in host.members } }
+
+    /// What it has and knows now, for somebody who looks.
+    public func report() async -> NodeReport { await host.run { _, host in host.report } }
 
     // MARK: Messages
 
@@ -112,7 +139,8 @@ public final class MeshNode: Sendable {
         _ = try await finish { host, promise in host.send(bytes, to: .name(name), promise) }
     }
 
-    /// A request to one node, and its answer. It may be sent several times, and is done once.
+    /// A request to one node, and its answer. It may be sent several times, and is done once. When the task is
+    /// cancelled or the time is over, the other node's application is told `.abandoned`, if it has not answered yet.
     public func request(
         _ method: String, _ bytes: [UInt8] = [], to node: NodeID, within limit: Duration = .seconds(10)
     ) async throws(MeshFailure) -> [UInt8] {
@@ -135,12 +163,17 @@ public final class MeshNode: Sendable {
         _ start: @Sendable (NodeHost, Promise<NodeHost.Outcome>) -> Void
     ) async throws(MeshFailure) -> [UInt8] {
         let answer = Answer<NodeHost.Outcome>()
-        await host.run { _, host in start(host, Promise(answer)) }
-        let outcome: NodeHost.Outcome
-        do throws(MeshError) {
-            outcome = try await answer.value()
-        } catch { throw .closed }
-        return try outcome.get()
+        let result = await withTaskCancellationHandler {
+            await host.run { _, host in start(host, Promise(answer)) }
+            return await answer.result()
+        } onCancel: {
+            answer.fulfil(.success(.failure(.cancelled)))
+            cancellations?.post(answer)
+        }
+        switch result {
+        case .success(let outcome): return try outcome.get()
+        case .failure: throw .closed
+        }
     }
 
     /// Closes all links. Others know at once that it is gone; listeners are stopped by whoever has them.

@@ -14,7 +14,7 @@ final class NodeHost {
     private let name: String
     private let answering: @Sendable (MeshRequest) -> MeshReply
     private let events: AsyncStream<MeshEvent>.Continuation
-    private var overlay: Overlay
+    private(set) var overlay: Overlay
     private var random: SeededRandom
     private var address = ""
     /// All links, by number; and those that are used for sending.
@@ -29,7 +29,11 @@ final class NodeHost {
     private var happened: [Overlay.Event] = []
     private var isRunning = false
     private var timer: (id: TimerID, at: Duration)?
+    /// What tasks wait for that were cancelled.
+    private(set) var cancellations: Mailbox<Answer<Outcome>>?
     private var isClosed = false
+    /// What is said and heard on the local network.
+    var discovery: NodeDiscovery?
 
     private static let tickToken: UInt64 = 1
     private static let idleToken: UInt64 = 2
@@ -52,6 +56,7 @@ final class NodeHost {
             contact, identity: settings.identity, overlaySettings, at: .nanoseconds(loop.now.nanoseconds),
             random: &random)
         schedule()
+        cancellations = loop.mailbox(limit: overlaySettings.mostUnderWay) { [self] in cancel($0) }
         loop.after(settings.idleLimit / 3, self, token: Self.idleToken)
     }
 
@@ -60,6 +65,8 @@ final class NodeHost {
     var contact: MeshContact {
         MeshContact(id, name: name, address: address, epoch: overlay.contact.epoch)
     }
+    /// Where it listens; nil while it does not.
+    var port: UInt16? { HostPort(address).flatMap { $0.port > 0 ? $0.port : nil } }
     var neighbors: [MeshContact] {
         overlay.membership.active.sorted().map { overlay.contact(of: $0) ?? MeshContact($0) }
     }
@@ -86,6 +93,12 @@ final class NodeHost {
         settle()
     }
 
+    /// By hearsay: a link will prove it.
+    func found(_ node: NodeID, at address: String) {
+        overlay.learn(MeshContact(node, address: address), at: now)
+        handle(.found(node))
+    }
+
     func send(_ bytes: [UInt8], to target: Overlay.Target, _ promise: Promise<Outcome>) {
         begin(promise) { (overlay, now, random) throws(MeshFailure) in
             try overlay.send(bytes, to: target, at: now, random: &random)
@@ -108,12 +121,19 @@ final class NodeHost {
         )
     ) {
         if isClosed { return promise.fulfil(.success(.failure(.closed))) }
+        if promise.answer.isFulfilled { return }  // Cancelled on its way here.
         do throws(MeshFailure) {
             let (number, actions) = try body(&overlay, now, &random)
             promises[number] = promise
             perform(actions)
             settle()
         } catch { promise.fulfil(.success(.failure(error))) }
+    }
+
+    private func cancel(_ answer: Answer<Outcome>) {
+        guard let number = promises.first(where: { $0.value.answer === answer })?.key else { return }
+        perform(overlay.cancel(number, at: now))
+        settle()
     }
 
     func answer(_ request: MeshRequest, with reply: MeshReply) {
@@ -127,7 +147,11 @@ final class NodeHost {
         if let timer { loop.cancel(timer.id) }
         timer = nil
         promises = [:]  // Dropped, they say that the node was closed.
+        if let cancellations { loop.remove(cancellations) }
+        cancellations = nil
         events.finish()
+        discovery?.stop()
+        discovery = nil
     }
 
     // MARK: The overlay
@@ -292,6 +316,9 @@ final class NodeHost {
     func congested(_ node: NodeID, _ isCongested: Bool) { handle(.congested(node, isCongested)) }
 
     var linkCount: Int { links.count }
+    var openLinks: [(node: NodeID, link: NodeLink)] {
+        current.keys.sorted().compactMap { node in links[current[node] ?? 0].map { (node, $0) } }
+    }
 
     /// As after a power cut: nothing is said any more, and links stay.
     func fallSilent() {

@@ -42,6 +42,7 @@ final class NodeLink: LinkHandler {
 
     var isOurs: Bool { dialled != nil }
     var isOpen: Bool { phase == .open }
+    var queued: Int { link?.queued ?? 0 }
     /// It was dialled without knowing who is there.
     var isSeed: Bool { isOurs && expected == nil }
 

@@ -26,22 +26,26 @@ final class Answer<Value: Sendable>: Sendable {
         waiter?.resume(returning: result)
     }
 
+    var isFulfilled: Bool { state.withLock { if case .fulfilled = $0 { true } else { false } } }
+
+    func value() async throws(MeshError) -> Value { try await result().get() }
+
     /// Awaited once.
-    func value() async throws(MeshError) -> Value {
-        try await withCheckedContinuation { waiter in
+    func result() async -> Result<Value, MeshError> {
+        await withCheckedContinuation { waiter in
             let outcome = state.withLock { state -> Outcome? in
                 if case .fulfilled(let outcome) = state { return outcome }
                 state = .awaited(waiter)
                 return nil
             }
             if let outcome { waiter.resume(returning: outcome) }
-        }.get()
+        }
     }
 }
 
 /// The loop's side of an answer. Dropped without giving one, it says that there will be none.
 final class Promise<Value: Sendable> {
-    private let answer: Answer<Value>
+    let answer: Answer<Value>
     init(_ answer: Answer<Value>) { self.answer = answer }
     deinit { fulfil(.failure(.closed)) }
 

@@ -1,51 +1,105 @@
-public import OmniwayAdmin
 public import OmniwayMesh
+import OmniwayTelemetry
 public import OmniwayTransport
+public import OmniwayWire
 
-/// A peer of a mesh, on a loop of a node.
+/// A member of a mesh, on a loop of a node.
 public struct MeshPart: NodePart {
+    /// What it speaks.
+    public enum Mode: String, Sendable, CaseIterable {
+        /// The second version, and with peers of the original their own.
+        case auto
+        /// As the original does, over kept connections and over one for each message.
+        case long, short
+    }
+
     public struct Configuration: Sendable {
         public var name = "omniway"
-        public var kind = ConnectionKind.long
+        public var mode = Mode.auto
         public var address = SocketAddress.loopback()
-        /// Where greetings say that it is; nil for where it listens.
+        /// Where others are told that it is; nil for where it listens.
         public var announced: String?
-        /// Peers that are known from the start, by address.
+        /// Who is there already, by address.
         public var join: [String] = []
+        /// Who it is, in `auto` mode. Its epoch is that of its start.
+        public var node = NodeSettings()
+        /// Where its key is kept, so that it is the same node again; nil for the one that `node` names.
+        public var identityFile: MeshIdentityFile?
+        /// Where it looks for others, in `auto` mode; nil for nowhere.
+        public var network: MulticastGroup?
         public var mesh = MeshSettings()
         public init() {}
     }
 
-    public let peer: MeshPeer
+    /// Who speaks as the original does; nil in a closed group, which its peers cannot join.
+    public let peer: MeshPeer?
+    /// Nil where only the original's protocol is spoken.
+    public let node: MeshNode?
+    public let name: String
     private let listening: Listening
+    private let discovering: Listening?
 
     public init(_ configuration: Configuration, on loops: EventLoops) async throws {
-        peer = await MeshPeer(configuration.name, configuration.kind, on: loops.loops[0], configuration.mesh)
-        listening = try await peer.serve(
-            StreamAcceptor(configuration.address, limits: ConnectionLimits()), announcing: configuration.announced)
-        for address in configuration.join { try await peer.add(address, at: address) }
+        name = configuration.name
+        let home = loops.loops[0]
+        let acceptor = StreamAcceptor(configuration.address, limits: ConnectionLimits())
+        guard configuration.mode == .auto else {
+            let kind: ConnectionKind = configuration.mode == .long ? .long : .short
+            let peer = await MeshPeer(name, kind, on: home, configuration.mesh)
+            (self.peer, node) = (peer, nil)
+            listening = try await peer.serve(acceptor, announcing: configuration.announced)
+            discovering = nil
+            for address in configuration.join { try await peer.add(address, at: address) }
+            return
+        }
+        var settings = configuration.node
+        if let file = configuration.identityFile { settings.identity = try file.loadOrMake() }
+        let isClosed = settings.groupSecret != nil
+        peer = isClosed ? nil : await MeshPeer(name, .long, on: home, configuration.mesh)
+        let answers = PeerAnswers()
+        let node = await MeshNode(name, on: home, settings, fallback: peer) { answers.answer($0) }
+        answers.belong(to: node)
+        self.node = node
+        listening = try await node.serve(acceptor, announcing: configuration.announced)
+        if let network = configuration.network {
+            discovering = try await node.discover(on: network)
+        } else {
+            discovering = nil
+        }
+        Task.detached { await Self.log(node) }
+        let addresses = configuration.join
+        Task.detached { await Self.join(addresses, node) }
     }
 
-    public var ports: [Node.Port] { [Node.Port("mesh \(peer.name)", at: listening.address)] }
-
-    public var views: [AdminView] {
-        let peer = peer
-        return [
-            AdminView("mesh") {
-                let peers = await peer.peers()
-                return AdminReport(
-                    figures: [("name", peer.name), ("peers", "\(peers.count)")],
-                    tables: [
-                        AdminTable(
-                            "peers", ["name", "address"],
-                            peers.map { AdminTable.Row($0.address, [$0.name, $0.address]) })
-                    ])
+    /// Whoever is not there yet is asked again, so two that name each other may start in any order.
+    @concurrent private static func join(_ addresses: [String], _ node: MeshNode) async {
+        for address in addresses {
+            do throws(MeshError) { try await node.join(address) } catch {
+                Log.shared.warning("mesh peer not there yet", ["address": address, "why": "\(error)"])
             }
-        ]
+        }
     }
+
+    /// Nobody else listens to it. Ends with the node.
+    @concurrent private static func log(_ node: MeshNode) async {
+        for await event in node.events {
+            switch event {
+            case .joined(let id): Log.shared.info("mesh member joined", ["id": "\(id)"])
+            case .left(let id): Log.shared.info("mesh member left", ["id": "\(id)"])
+            case .missed(let count, let id):
+                Log.shared.warning("mesh messages missed", ["id": "\(id)", "count": "\(count)"])
+            case .neighborUp, .neighborDown, .broadcast, .message, .abandoned: break
+            }
+        }
+    }
+
+    public var ports: [Node.Port] { [Node.Port("mesh \(name)", at: listening.address)] }
 
     public func stop(within limit: Duration) async -> Int {
         await listening.stop()
+        await discovering?.stop()
+        await node?.close()
+        await peer?.close()
         return 0
     }
 }

@@ -65,14 +65,14 @@ public final class SimulatedMesh {
         public var probes = 0
     }
 
-    private(set) var overlays: [Overlay] = []
-    private var randoms: [SeededRandom] = []
+    var overlays: [Overlay] = []
+    var randoms: [SeededRandom] = []
     private var states: [State] = []
     private var indexOf: [NodeID: Int] = [:]
     private var queue = EventHeap<Happening>()
     private var random: SeededRandom
     private var freeAt: [UInt64: Duration] = [:]
-    private var waiting: [Ticket: (Result<[UInt8], MeshFailure>) -> Void] = [:]
+    var waiting: [Ticket: (Result<[UInt8], MeshFailure>) -> Void] = [:]
 
     private struct State {
         var identity: NodeIdentity?
@@ -82,7 +82,7 @@ public final class SimulatedMesh {
         /// How often it was started.
         var starts: UInt64 = 1
     }
-    private struct Ticket: Hashable {
+    struct Ticket: Hashable {
         let node: Int
         let number: UInt64
     }
@@ -181,67 +181,6 @@ public final class SimulatedMesh {
     /// It stands still, and then finds everything that came meanwhile.
     public func pause(_ node: Int, for time: Duration) { states[node].pausedUntil = (now + time).roundedUp }
 
-    // MARK: Messages
-
-    public func broadcast(from node: Int, topic: String = "", _ bytes: [UInt8]) {
-        do throws(MeshFailure) {
-            perform(try overlays[node].broadcast(bytes, topic: topic, at: now, random: &randoms[node]), of: node)
-        } catch { preconditionFailure("\(error)") }
-        schedule(node)
-    }
-
-    /// A message to one node; `done` says what became of it.
-    public func send(
-        from node: Int, to other: Int, _ bytes: [UInt8],
-        done: @escaping (Result<[UInt8], MeshFailure>) -> Void = { _ in }
-    ) {
-        let id = overlays[other].own
-        let now = now
-        begin(node, done) { (overlay, random) throws(MeshFailure) in
-            try overlay.send(bytes, to: .node(id), at: now, random: &random)
-        }
-    }
-
-    /// To whoever is called that.
-    public func send(
-        from node: Int, toName name: String, _ bytes: [UInt8],
-        done: @escaping (Result<[UInt8], MeshFailure>) -> Void = { _ in }
-    ) {
-        let now = now
-        begin(node, done) { (overlay, random) throws(MeshFailure) in
-            try overlay.send(bytes, to: .name(name), at: now, random: &random)
-        }
-    }
-
-    public func request(
-        from node: Int, to other: Int, _ method: String, _ bytes: [UInt8] = [], within limit: Duration = .seconds(10),
-        done: @escaping (Result<[UInt8], MeshFailure>) -> Void
-    ) {
-        let id = overlays[other].own
-        let now = now
-        begin(node, done) { (overlay, random) throws(MeshFailure) in
-            try overlay.request(method, bytes, to: .node(id), within: limit, at: now, random: &random)
-        }
-    }
-
-    private func begin(
-        _ node: Int, _ done: @escaping (Result<[UInt8], MeshFailure>) -> Void,
-        _ body: (inout Overlay, inout SeededRandom) throws(MeshFailure) -> (number: UInt64, actions: [Overlay.Action])
-    ) {
-        do throws(MeshFailure) {
-            let (number, actions) = try body(&overlays[node], &randoms[node])
-            waiting[Ticket(node: node, number: number)] = done
-            perform(actions, of: node)
-            schedule(node)
-        } catch { done(.failure(error)) }
-    }
-
-    /// The answer to a request that was to come later. One that came to an earlier start is nobody's.
-    public func answer(_ request: MeshRequest, at node: Int, with reply: MeshReply) {
-        perform(overlays[node].answered(request.number, reply, at: now), of: node)
-        schedule(node)
-    }
-
     // MARK: Running
 
     public func run(for time: Duration) {
@@ -315,7 +254,7 @@ public final class SimulatedMesh {
         schedule(node)
     }
 
-    private func perform(_ actions: [Overlay.Action], of node: Int) {
+    func perform(_ actions: [Overlay.Action], of node: Int) {
         for action in actions {
             switch action {
             case .send(let message, let other):
@@ -388,7 +327,7 @@ public final class SimulatedMesh {
         return range.lowerBound + (range.upperBound - range.lowerBound) * hash.fraction()
     }
 
-    private func schedule(_ node: Int) {
+    func schedule(_ node: Int) {
         // Time passes in whole nanoseconds here, and nothing is due before its time.
         let deadline = max(now, overlays[node].deadline).roundedUp
         if let tickAt = states[node].tickAt, tickAt <= deadline { return }

@@ -5,7 +5,7 @@ package enum MeshCodec {
         case join = 0x10, forwardJoin, neighbor, neighborReply, disconnect, shuffle, shuffleReply
         case gossip = 0x20, have, graft, prune, digest, repair, gone
         case message = 0x30, acknowledged, noRoute, here, restarted
-        case request = 0x40, response
+        case request = 0x40, response, cancel
         case probe = 0x60, ack, probeRequest, nack, news, state
     }
 
@@ -171,6 +171,9 @@ package enum MeshCodec {
             writer.write(deadline)
             writer.bytes += bytes
             return .request
+        case .cancelled(let sequence):
+            writer.write(sequence)
+            return .cancel
         case .answer(let sequence, let status, let bytes):
             writer.write(sequence)
             writer.write(status.rawValue)
@@ -242,7 +245,7 @@ package enum MeshCodec {
         case .gossip, .repair, .have, .graft, .prune, .digest, .gone: return .gossip(try gossip(kind, &reader))
         case .probe, .ack, .probeRequest, .nack, .news, .state:
             return .detector(try detector(kind, &reader, node))
-        case .message, .request, .response, .acknowledged, .restarted, .noRoute, .here:
+        case .message, .request, .cancel, .response, .acknowledged, .restarted, .noRoute, .here:
             return .packet(try packet(kind, &reader))
         }
     }
@@ -310,6 +313,7 @@ package enum MeshCodec {
             let number = try reader.number(UInt64.self)
             guard let status = MeshStatus(rawValue: try reader.number()) else { throw .badValue }
             content = .answer(to: number, status, reader.takeRest())
+        case .cancel: content = .cancelled(try reader.number())
         case .acknowledged: content = .acknowledged(try reader.number())
         case .restarted: content = .restarted(try reader.number(), epoch: try reader.number())
         case .noRoute: content = .noRoute(try reader.number(), to: try reader.node())

@@ -10,6 +10,9 @@ public enum MeshEvent: Equatable, Sendable {
     case broadcast(MeshBroadcast)
     /// A message to this node alone. Each comes once.
     case message([UInt8], from: NodeID)
+    /// Nobody waits for the answer to this request any more: it was cancelled, or its time is over. Only for those that
+    /// are answered later; its number is `MeshRequest.number`.
+    case abandoned(UInt64, from: NodeID)
     /// So many messages of a node to everybody were sent and will not come.
     case missed(Int, from: NodeID)
 }
@@ -48,6 +51,8 @@ public enum MeshReply: Equatable, Sendable {
 /// Why a message or a request did not succeed.
 public enum MeshFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case timedOut
+    /// The task that waited was cancelled. Whether the other node has done it is not known.
+    case cancelled
     /// Nobody has answered to that name, or the node is not there.
     case notFound(String)
     /// The other node has started again meanwhile; whether it has done what it was asked is not known.
@@ -63,6 +68,7 @@ public enum MeshFailure: Error, Equatable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .timedOut: "no answer in time; ask again, or give it longer"
+        case .cancelled: "the task was cancelled; ask the node what it has done before asking once more"
         case .notFound(let name): "nobody answers to '\(name)'; is it there, and is this node connected to anybody?"
         case .restarted: "the node has started again meanwhile; ask it what it has done before asking once more"
         case .forgotten: "the node received it and does not know any more what came of it; ask it for its state"

@@ -38,6 +38,8 @@ package struct MeshPacket: Equatable, Sendable {
     package enum Kind: Equatable, Sendable {
         case message([UInt8])
         case request(method: String, [UInt8], deadline: Duration)
+        /// Nobody waits for the answer to that request any more.
+        case cancelled(UInt64)
         /// To a message or a request of the receiver.
         case answer(to: UInt64, MeshStatus, [UInt8])
         /// It was received. The answer comes later.

@@ -1,7 +1,7 @@
 import OmniwayCrypto
 
-/// A node's own key pair. Whoever has the secret is the node.
-public struct NodeIdentity: Sendable {
+/// A node's own key pair. Whoever has the secret is the node. As text it is its id.
+public struct NodeIdentity: Sendable, CustomStringConvertible {
     public let id: NodeID
     private let secret: [UInt8]
 
@@ -18,6 +18,17 @@ public struct NodeIdentity: Sendable {
         }
         return identity
     }
+
+    /// What `kept` was: 52 letters and digits.
+    package init?(kept text: String) {
+        guard let secret = Base32.decode(text) else { return nil }
+        self.init(secret: secret)
+    }
+
+    /// The secret as text, for a file that nobody else reads.
+    package var kept: String { Base32.encode(secret) }
+
+    public var description: String { id.description }
 
     package func signature(of bytes: [UInt8]) -> [UInt8] { Ed25519.signature(of: bytes, privateKey: secret) }
 }

@@ -137,7 +137,7 @@ extension Overlay {
     }
 
     mutating func sendHere(to node: NodeID, _ epoch: UInt64, _ now: Duration, _ actions: inout [Action]) {
-        if !pass(packet(.here(contact), nextSequence(), to: node, epoch), now, &actions) { counts.noRoute += 1 }
+        say(.here(contact), to: node, epoch, now, &actions)
     }
 
     // MARK: Receiving
@@ -158,6 +158,7 @@ extension Overlay {
         if !isDirect { routes.learn(packet.source, epoch: packet.epoch, via: neighbor, at: now) }
         switch packet.kind {
         case .message, .request: receive(toDo: packet, now, &actions)
+        case .cancelled(let number): cancelled(number, by: packet, now, &actions)
         case .answer(let number, let status, let bytes): answered(number, packet.source, status, bytes, &actions)
         case .acknowledged(let number): acknowledged(number, packet.source, &actions)
         case .restarted(let number, let epoch): restarted(number, packet.source, epoch, now, &random, &actions)
@@ -212,13 +213,14 @@ extension Overlay {
         case (.new, .message(let bytes)):
             actions.append(.tell(.message(bytes, from: source)))
             reply(.acknowledged(sequence), to: packet, now, &actions)
+        case (.new, .request(_, _, let deadline)) where deadline <= .zero: break  // Nobody waits for it any more.
         case (.new, .request(let method, let bytes, let deadline)):
             guard asked.count < settings.mostUnderWay else {
                 inbox.answer(sequence, of: source, epoch: epoch, .overloaded, [], at: now)
                 return reply(.answer(to: sequence, .overloaded, []), to: packet, now, &actions)
             }
             lastAsked += 1
-            asked[lastAsked] = (source, epoch, sequence)
+            asked[lastAsked] = (source, epoch, sequence, now + deadline)
             actions.append(
                 .ask(
                     MeshRequest(
@@ -241,9 +243,13 @@ extension Overlay {
 
     private mutating func reply(
         _ kind: MeshPacket.Kind, to packet: MeshPacket, _ now: Duration, _ actions: inout [Action]
+    ) { say(kind, to: packet.source, packet.epoch, now, &actions) }
+
+    /// Once: whoever gets it does not acknowledge it.
+    mutating func say(
+        _ kind: MeshPacket.Kind, to node: NodeID, _ epoch: UInt64, _ now: Duration, _ actions: inout [Action]
     ) {
-        let reply = self.packet(kind, nextSequence(), to: packet.source, packet.epoch)
-        if !pass(reply, now, &actions) { counts.noRoute += 1 }
+        if !pass(packet(kind, nextSequence(), to: node, epoch), now, &actions) { counts.noRoute += 1 }
     }
 
     /// What the application makes of a request.
@@ -257,8 +263,7 @@ extension Overlay {
         case .unknownMethod: answer = (.unknownMethod, [])
         case .later:
             var actions: [Action] = []
-            let kind = MeshPacket.Kind.acknowledged(request.sequence)
-            _ = pass(packet(kind, nextSequence(), to: request.source, request.epoch), now, &actions)
+            say(.acknowledged(request.sequence), to: request.source, request.epoch, now, &actions)
             return actions
         }
         asked[number] = nil
@@ -266,7 +271,7 @@ extension Overlay {
             request.sequence, of: request.source, epoch: request.epoch, answer.status, answer.bytes, at: now)
         var actions: [Action] = []
         let kind = MeshPacket.Kind.answer(to: request.sequence, answer.status, answer.bytes)
-        if !pass(packet(kind, nextSequence(), to: request.source, request.epoch), now, &actions) { counts.noRoute += 1 }
+        say(kind, to: request.source, request.epoch, now, &actions)
         return actions
     }
 

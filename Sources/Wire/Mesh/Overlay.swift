@@ -77,7 +77,7 @@ package struct Overlay: Sendable {
     var timers = DeadlineQueue<UInt64>()
     var lastSequence: UInt64 = 0
     /// Requests of others that the application has not answered.
-    var asked: [UInt64: (source: NodeID, epoch: UInt64, sequence: UInt64)] = [:]
+    var asked: [UInt64: (source: NodeID, epoch: UInt64, sequence: UInt64, endsAt: Duration)] = [:]
     var lastAsked: UInt64 = 0
     /// Whom this node looks for, and since when.
     var findings: [Target: Duration] = [:]
@@ -129,6 +129,9 @@ package struct Overlay: Sendable {
     package func isNeighbor(_ node: NodeID) -> Bool { membership.active.contains(node) }
 
     package func contact(of node: NodeID) -> MeshContact? { routes.contact(of: node) }
+
+    /// Everybody this node has heard of, by id, and the neighbour behind which they are.
+    package func knownRoutes(at now: Duration) -> [(contact: MeshContact, via: NodeID?)] { routes.all(at: now) }
 
     package func isBarred(_ node: NodeID, at now: Duration) -> Bool {
         misdeeds[node]?.barredUntil.map { $0 > now } ?? false
@@ -250,6 +253,7 @@ package struct Overlay: Sendable {
         if keepAliveAt <= now {
             keepAliveAt = now + random.around(settings.keepAlive)
             keepAlive(now, &actions)
+            abandonLate(now, &actions)
         }
         while let (sequence, at) = timers.popDue(now) {
             if outgoing[sequence]?.nextAt == at { retry(sequence, now, &random, &actions) }

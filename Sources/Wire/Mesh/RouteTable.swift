@@ -33,6 +33,11 @@ struct RouteTable: Sendable {
         return entry.via
     }
 
+    /// Everybody who is known, by id, and the neighbour behind which they are.
+    func all(at now: Duration) -> [(contact: MeshContact, via: NodeID?)] {
+        entries.values.map { ($0.contact, $0.viaUntil > now ? $0.via : nil) }.sorted { $0.contact.id < $1.contact.id }
+    }
+
     func isDialable(_ node: NodeID, at now: Duration) -> Bool {
         entries[node].map { !$0.contact.address.isEmpty && $0.unreachableUntil <= now } ?? false
     }

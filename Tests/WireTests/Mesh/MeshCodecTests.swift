@@ -32,7 +32,7 @@ import Testing
         .detector(.nack(1, updates)), .detector(.news(updates)), .detector(.state(updates, wantsReply: true)),
         packet(.message([1, 2])), packet(.message([]), signature: [UInt8](repeating: 5, count: 64)),
         packet(.request(method: "title", [3], deadline: .milliseconds(1500))), packet(.answer(to: 7, .failed, [1])),
-        packet(.acknowledged(8)), packet(.restarted(9, epoch: 10)),
+        packet(.acknowledged(8)), packet(.cancelled(12)), packet(.restarted(9, epoch: 10)),
         packet(.noRoute(11, to: id(9))),
         packet(.here(MeshContact(id(1), name: "ü", address: "", epoch: 1))),
     ]
