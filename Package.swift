@@ -121,10 +121,11 @@ let package = Package(
         tests(
             "Mesh",
             [
-                "PheromonesExample", "PeersExample", "MeshBenchmark", "OmniwayMesh", "OmniwayWire", "OmniwayTransport",
-                "OmniwayTelemetry",
-                "OmniwayTesting",
+                "PheromonesExample", "PeersExample", "FolderExample", "MeshBenchmark", "OmniwayMesh", "OmniwayWire",
+                "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting",
             ]),
+        // What takes more than one face.
+        tests("Omniway", ["Omniway", "OmniwayTesting"]),
         tests("Document", []),
         .testTarget(
             name: "TidyTests", path: "Tests/TidyTests", exclude: ["rare.json"], swiftSettings: strict),
@@ -167,6 +168,7 @@ let package = Package(
         .executableTarget(name: "ActorsExample", dependencies: ["OmniwayMain"], path: "Examples/actors"),
         .executableTarget(name: "ClientExample", dependencies: ["Omniway"], path: "Examples/client"),
         .executableTarget(name: "PeersExample", dependencies: ["Omniway"], path: "Examples/peers"),
+        .executableTarget(name: "FolderExample", dependencies: ["Omniway"], path: "Examples/folder"),
         .executableTarget(name: "PheromonesExample", dependencies: ["Omniway"], path: "Examples/pheromones"),
         .executableTarget(name: "ConformanceServer", dependencies: ["OmniwayMain"], path: "Examples/conformance"),
         .executableTarget(name: "SerializerExample", dependencies: ["OmniwayMain"], path: "Examples/serializer"),

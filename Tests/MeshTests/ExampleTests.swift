@@ -31,4 +31,15 @@ import Testing
             ])
         await program.stop()
     }
+
+    @Test func `five peers share a folder, and a file is fetched in pieces from those who have it`() async throws {
+        let program = try await TestProgram([BuiltProduct.path("FolderExample")]) { $0.hasPrefix("eve has") }
+        #expect(
+            await program.lines == [
+                "ann shares moby.txt, 306000 bytes", "ben shares ahab.txt, 19 bytes",
+                "ben shares moby.txt, 306000 bytes", "cleo shares whale.txt, 306000 bytes",
+                "dan shares queequeg.txt, 34 bytes", "eve has moby.txt, 306000 bytes in 5 pieces from ann and cleo",
+            ])
+        await program.stop()
+    }
 }
