@@ -126,6 +126,7 @@ extension TunnelAPI {
         shown["Direction"] = .string(isOut ? rule.target == client ? "both" : "out" : "in")
         shown["TargetOnline"] = .bool(node.online?[TunnelKey.online(rule.target)] != nil)
         if isOut, let state = node.ports.state(of: rule.listenAddress) { shown["Port"] = .string(state) }
+        if rule.options.health != nil { shown["Health"] = .string(node.groups.trouble(of: rule) ?? "well") }
         if isOut {
             let traffic = node.traffic(of: rule.name)
             shown["Connections"] = JSON(traffic.connections)

@@ -39,7 +39,9 @@ final class TunnelAPI {
         routes.get("/_zhangyu/healthz") { exchange in exchange.respond(.ok, "ok\n") }
         routes.get("/_zhangyu/readyz") { [self] exchange in
             let isReady = node.isReady && !node.isDraining
-            exchange.respond(isReady ? .ok : .serviceUnavailable, isReady ? "ready\n" : "not ready\n")
+            let troubles = node.health.troubles().map { "degraded: \($0)\n" }.joined()
+            exchange.respond(
+                isReady ? .ok : .serviceUnavailable, isReady ? "ready\n" + troubles : "not ready\n")
         }
         routes.post("/_zhangyu/auth/login") { [self] in logIn($0) }
         routes.get("/_zhangyu/metrics") { [self] exchange in

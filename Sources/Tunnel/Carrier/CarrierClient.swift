@@ -92,6 +92,22 @@ public final class CarrierClient {
         peer.close(reason)
     }
 
+    /// A stream that will carry much, over a connection of its own: one that waits, or a new one. When there can be
+    /// none it is a stream among others. Nil when the loop has no room for another link.
+    public func dialBulk(_ then: @escaping (Link?) -> Void) {
+        guard isAttached, peer.idleCount == 0 else { return then(peer.dialBulk(handler: Unused())) }
+        join(CarrierHello(.bulk, terminal: terminal, session: peer.id)) { [weak self] result in
+            guard case .success(let joined) = result else { return then(self?.peer.dial(handler: Unused())) }
+            joined.link.handler = Unused()
+            then(joined.link)
+        }
+    }
+
+    /// The handler of a stream until somebody has it.
+    private final class Unused: LinkHandler {
+        func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int { 0 }
+    }
+
     // MARK: Connections for streams
 
     private func dialMore() {

@@ -153,7 +153,7 @@ final class CarrierGreeting: LinkHandler {
             return link.close(.done)
         }
         let isBulk = hello.kind == .bulk
-        let most = isBulk ? server.settings.bulkPool : server.settings.connections.upperBound
+        let most = isBulk ? server.settings.bulkWaiting : server.settings.connections.upperBound
         guard (isBulk ? peer.idle.count : peer.connections.count) < most else {
             try answer(request, .tooMany, "as many connections are open as there may be", link)
             return link.close(.done)

@@ -2,9 +2,11 @@
 public struct CarrierSettings: Sendable {
     /// Data connections of one peer: so many from the beginning, and up to so many when those there carry bulk.
     public var connections = 1...4
-    /// Connections that wait for one bulk stream each, so that its bytes travel as they are. The dialling side keeps as
-    /// many; the accepting side takes no more than that from one peer.
+    /// Connections that wait for one bulk stream each, so that its bytes travel as they are: the dialling side keeps as
+    /// many ready, and dials others when they are needed.
     public var bulkPool = 0
+    /// As many of them may wait at the accepting side, of one peer.
+    public var bulkWaiting = 64
     /// Streams on one connection, at once.
     public var streams = 4096
     /// What one peer may send before it is read, all its streams together.

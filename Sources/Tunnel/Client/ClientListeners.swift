@@ -42,7 +42,7 @@ final class ClientListeners {
         } accept: { [weak self] link in
             guard let self, let rule = open[address]?.rule, client.isLoggedIn, rule.limits.admits(link.traits.peer)
             else { return nil }
-            return Visitor(of: address, at: client)
+            return Visitor(of: rule, at: client)
         }
         open[address] = (rule, door)
     }
@@ -55,25 +55,32 @@ final class ClientListeners {
 
     func closeAll() { for address in addresses { remove(address) } }
 
+    /// Where datagrams of a visitor of SOCKS5 may come.
+    private func socksPorts(_ rule: TunnelRule) -> SocksDoor.Ports {
+        let at = rule.listenAddress.place?.with(port: 0) ?? .ipv4(0, port: 0)
+        return SocksDoor.Ports(home: home, choices: [(at, client.settings.listenDatagrams(at))])
+    }
+
     /// A visitor, until its stream to the node is there to take over.
     private final class Visitor: LinkHandler {
-        private let address: String
+        private let rule: TunnelRule
         private weak var client: TunnelClient?
-        init(of address: String, at client: TunnelClient) { (self.address, self.client) = (address, client) }
+        init(of rule: TunnelRule, at client: TunnelClient) { (self.rule, self.client) = (rule, client) }
 
         func opened(_ link: Link) {
-            guard let client, let stream = client.carrier.peer.dial(like: link, handler: self) else {
-                return link.close(.connectFailed)
-            }
-            let body: JSON = ["ListenAddr": .string(address)]
+            guard let client else { return link.close(.connectFailed) }
+            let ports = rule.listenAddress.asks ? client.listeners.socksPorts(rule) : nil
+            let body: JSON = ["ListenAddr": .string(rule.listenAddress.text)]
             let headers: InvokeHeaders = ["VisitorAddr": link.traits.peer.description]
-            let first = StreamGreeting.bytes(
-                TunnelNode.Path.listenIn, headers: headers, body: body.text, on: client.loop)
-            stream.write(first)
-            do throws(RelayError) { try Relay(link, stream) } catch {
-                stream.close(.reset)
-                link.close(.reset.with(error.description))
+            let first = { [loop = client.loop] in
+                StreamGreeting.bytes(TunnelNode.Path.listenIn, headers: headers, body: body.text, on: loop)
             }
+            guard let ports else {
+                return client.carrier.join(link, isBulk: rule.options.isBulk, handler: self, first)
+            }
+            guard let stream = client.carrier.peer.dial(handler: self) else { return link.close(.connectFailed) }
+            stream.write(first())
+            SocksDoor(link, stream, login: rule.options.login != nil, ports: ports)
         }
         func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int { 0 }
     }
@@ -95,5 +102,38 @@ extension CarrierPeer {
     /// A stream for a stream, a flow for a flow.
     func dial(like link: Link, handler: any LinkHandler) -> Link? {
         link.traits.keepsMessages ? dialDatagrams(handler: handler) : dial(handler: handler)
+    }
+}
+
+extension CarrierClient {
+    /// Joins a link with a stream of its own, which begins with some bytes.
+    func join(_ link: Link, isBulk: Bool, handler: any LinkHandler, _ first: @escaping () -> [UInt8]) {
+        guard isBulk else {
+            Self.join(link, peer.dial(like: link, handler: handler), first())
+            return
+        }
+        link.pauseReading()  // Until there is somebody who takes it.
+        dialBulk { stream in
+            guard !link.hasEnded else {
+                stream?.close(.done)
+                return
+            }
+            Self.join(link, stream, first())?.splice()
+            link.resumeReading()
+        }
+    }
+
+    @discardableResult
+    private static func join(_ link: Link, _ stream: Link?, _ first: [UInt8]) -> Relay? {
+        guard let stream else {
+            link.close(.connectFailed)
+            return nil
+        }
+        stream.write(first)
+        do throws(RelayError) { return try Relay(link, stream) } catch {
+            stream.close(.reset)
+            link.close(.reset.with(error.description))
+            return nil
+        }
     }
 }

@@ -6,6 +6,7 @@ final class TargetTrip: LinkHandler {
     private let client: TunnelClient
     private let headers: InvokeHeaders
     private let target: TargetAddress
+    private let isBulk: Bool
     private var isOver = false
 
     /// The node has asked for a target.
@@ -23,8 +24,9 @@ final class TargetTrip: LinkHandler {
         }
         if target.scheme == .file { return FileTrip.begin(rule, headers, for: client) }
         if target.scheme == .asked { return SocksTrip.begin(rule, headers, for: client) }
-        let trip = TargetTrip(headers, target, client)
-        var dialer = target.keepsMessages ? client.settings.dialDatagrams(target.at) : client.settings.dial(target)
+        let trip = TargetTrip(headers, rule, client)
+        let settings = client.settings
+        var dialer = target.keepsMessages ? settings.dialDatagrams(target.at) : settings.dialStream(target)
         if let version = rule.options.proxyHeader {
             let visitor = SocketAddress(request.headers["VisitorAddr"] ?? "") ?? .none
             dialer = AnyDialer(ProxyAnnouncement(visitor, version).over(AnyDialer(dialer)))
@@ -34,18 +36,16 @@ final class TargetTrip: LinkHandler {
         }
     }
 
-    private init(_ headers: InvokeHeaders, _ target: TargetAddress, _ client: TunnelClient) {
-        (self.headers, self.target, self.client) = (headers, target, client)
+    private init(_ headers: InvokeHeaders, _ rule: TunnelRule, _ client: TunnelClient) {
+        (self.headers, self.client) = (headers, client)
+        (target, isBulk) = (rule.targetAddress, rule.options.isBulk)
     }
 
     func opened(_ link: Link) {
         isOver = true
         if link.traits.keepsMessages { link.idleLimit = DatagramLimits.tunnel.idle }
-        guard let stream = client.carrier.peer.dial(like: link, handler: self) else { return link.close(.reset) }
-        stream.write(StreamGreeting.bytes(TunnelNode.Path.go, headers: headers, on: client.loop))
-        do throws(RelayError) { try Relay(link, stream) } catch {
-            stream.close(.reset)
-            link.close(.reset.with(error.description))
+        client.carrier.join(link, isBulk: isBulk, handler: self) { [headers, client] in
+            StreamGreeting.bytes(TunnelNode.Path.go, headers: headers, on: client.loop)
         }
     }
 
@@ -72,7 +72,7 @@ final class TargetTrip: LinkHandler {
 }
 
 extension TunnelClientSettings {
-    fileprivate func dial(_ target: TargetAddress) -> any Dialer {
+    func dialStream(_ target: TargetAddress) -> any Dialer {
         target.scheme == .unix ? dialUnix(target.path) : dial(target.at)
     }
 }

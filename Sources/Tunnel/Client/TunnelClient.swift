@@ -222,6 +222,10 @@ public final class TunnelClient {
         routes.oneWay(TunnelNode.Path.listenDelete) { [weak self] request, _ in
             self?.listeners.remove(try MemberReader(request.body).text("listenAddr"))
         }
+        routes.twoWay(TunnelNode.Path.probe) { [weak self] request, _, answer in
+            guard let self else { return }
+            try TargetProbe.begin(request, answer, for: self)
+        }
         routes.oneWay(TunnelNode.Path.targetOut) { [weak self] request, _ in
             guard let self else { return }
             TargetTrip.begin(request, for: self)

@@ -1,8 +1,8 @@
 import OmniwayCrypto
 import OmniwayTransport
 
-/// Rules of several clients for one name or port: visitors go to the one that has the fewest, and not to those where
-/// visitors have just failed.
+/// Rules of several clients for one name or port: visitors go to the one that has the fewest, not to those where
+/// visitors have just failed, and to none whose target does not pass its health check.
 final class RuleGroups {
     private unowned let node: TunnelNode
     /// Names of rules, by the marks of their groups.
@@ -10,8 +10,12 @@ final class RuleGroups {
     /// Until when they are left out.
     private var down: [String: Moment] = [:]
     private static let pause = Duration.seconds(10)
+    private let probes: RuleProbes
 
-    init(at node: TunnelNode) { self.node = node }
+    init(at node: TunnelNode) {
+        self.node = node
+        probes = RuleProbes(at: node)
+    }
 
     /// What a group is known by for one address; nothing for nothing. Who does not know the word cannot make it.
     static func mark(_ word: String, _ address: TunnelAddress) -> String {
@@ -25,13 +29,14 @@ final class RuleGroups {
             down[old.name] = nil
         }
         if let new, let group = new.group { members[group, default: [:]][new.name] = new }
+        probes.changed(from: old, to: new)
     }
 
-    /// Who is to have the next visitor of a rule; nil when nobody is left who was not tried.
+    /// Who is to have the next visitor of a rule; nil when nobody is left who was not tried, and is well.
     func choose(_ rule: TunnelRule, tried: [String] = []) -> TunnelRule? {
         guard let group = rule.group, let all = members[group] else { return tried.isEmpty ? rule : nil }
         let now = node.loop.now
-        let left = all.values.filter { !tried.contains($0.name) }
+        let left = all.values.filter { !tried.contains($0.name) && !probes.isUnwell($0) }
         return left.min { one, other in
             order(one, now) < order(other, now)
         }
@@ -45,6 +50,9 @@ final class RuleGroups {
 
     func failed(_ rule: TunnelRule) { if rule.group != nil { down[rule.name] = node.loop.now + Self.pause } }
     func succeeded(_ rule: TunnelRule) { down[rule.name] = nil }
+
+    /// Why a rule's target does not pass its health check here; nil when it does, or has none.
+    func trouble(of rule: TunnelRule) -> String? { probes.trouble(of: rule) }
 }
 
 extension TunnelRule {

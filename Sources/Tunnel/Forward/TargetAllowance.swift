@@ -61,8 +61,8 @@ extension TunnelClient {
 
     /// Whether somebody may reach what he has asked for. Services of this machine trust whoever comes from it, and
     /// 169.254.169.254 gives away the keys of machines in clouds: neither was named by a rule.
-    func allowsAsked(_ host: HostPort) -> Bool {
-        let target = TargetAddress(.tcp, at: host)
+    func allowsAsked(_ host: HostPort, _ scheme: TargetAddress.Scheme = .tcp) -> Bool {
+        let target = TargetAddress(scheme, at: host)
         if let allowed = settings.allowTargets { return allowed.contains { $0.allows(target) } }
         let name = host.host.lowercased()
         if name == "localhost" || name.hasSuffix(".localhost") || name.isEmpty { return false }

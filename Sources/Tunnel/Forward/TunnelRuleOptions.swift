@@ -16,6 +16,11 @@ public struct TunnelRuleOptions: Sendable, Equatable {
     /// A word that rules of several clients for one name or port share: they take turns then. In a rule that is made it
     /// is a mark of it.
     public var group = ""
+    /// How the targets of a group are looked at, whether visitors come or not.
+    public var health: TunnelHealthCheck?
+    /// Visitors bring and take much: each has a connection of its own between client and node, which the node joins in
+    /// the kernel where neither side is encrypted.
+    public var isBulk = false
     public init() {}
 }
 
@@ -27,9 +32,16 @@ extension TunnelRuleOptions {
         if passesTLS, !isName || target.scheme == .file { return "only a name can be found in TLS that passes" }
         if !host.isEmpty || trustsAnyCertificate, !isName || passesTLS { return "only requests for a name have a host" }
         if !group.isEmpty, listen.isAtClient { return "only names and ports of nodes have groups" }
-        if proxyHeader != nil, listen.keepsMessages || listen.asks || isName && !passesTLS || target.scheme == .file {
-            return "a PROXY header is for streams of one visitor each"
+        let isOfOneVisitor = !(listen.keepsMessages || listen.asks || isName && !passesTLS || target.scheme == .file)
+        if proxyHeader != nil, !isOfOneVisitor { return "a PROXY header is for streams of one visitor each" }
+        if let health {
+            if group.isEmpty { return "a health check is for rules of a group: visitors of others have no choice" }
+            let speaks = [.http, .tcp, .unix].contains(target.scheme)
+            guard speaks || target.scheme == .https && health == .connects else {
+                return "this target can only be looked at by a connection, or not at all"
+            }
         }
+        if isBulk, !isOfOneVisitor { return "a connection of its own is for streams of one visitor each" }
         return nil
     }
 }
@@ -71,6 +83,8 @@ extension TunnelRuleOptions {
         if trustsAnyCertificate { members.append(("InsecureSkipVerify", .bool(true))) }
         if let proxyHeader { members.append(("ProxyProtocol", .string(proxyHeader == .v1 ? "v1" : "v2"))) }
         if !group.isEmpty { members.append(("Group", .string(group))) }
+        if let health { members.append(("HealthCheck", .string(health.text))) }
+        if isBulk { members.append(("Bulk", .bool(true))) }
         return members
     }
 
@@ -94,5 +108,35 @@ extension TunnelRuleOptions {
         default: throw reader.bad("ProxyProtocol")
         }
         trustsAnyCertificate = try reader.flag("InsecureSkipVerify")
+        isBulk = try reader.flag("Bulk")
+        let check = try reader.text("HealthCheck")
+        health = TunnelHealthCheck(check)
+        guard check.isEmpty || health != nil else { throw reader.bad("HealthCheck") }
+    }
+}
+
+/// How a target shows that it is well.
+public enum TunnelHealthCheck: Sendable, Equatable {
+    /// It takes a connection.
+    case connects
+    /// It answers a request over HTTP for this path, with a status below 400.
+    case answers(path: String)
+
+    /// `tcp`, or a path such as `/health`; nil for anything else.
+    public init?(_ text: String) {
+        if text == "tcp" {
+            self = .connects
+        } else if text.hasPrefix("/"), text.utf8.count <= 255, text.utf8.allSatisfy({ 0x21...0x7e ~= $0 }) {
+            self = .answers(path: text)
+        } else {
+            return nil
+        }
+    }
+
+    public var text: String {
+        switch self {
+        case .connects: "tcp"
+        case .answers(let path): path
+        }
     }
 }

@@ -8,6 +8,7 @@ import OmniwayWire
 final class NodeLinks {
     private unowned let node: TunnelNode
     private var links: [String: NodeLink] = [:]
+    private lazy var name = node.loop.name(self)
 
     init(at node: TunnelNode) { self.node = node }
 
@@ -58,23 +59,35 @@ final class NodeLinks {
 
     private func link(to other: String) -> NodeLink? {
         if let link = links[other] { return link }
-        guard other != node.id, !node.settings.clusterKey.isEmpty, let entry = node.nodes?[TunnelKey.node(other)],
-            let reader = try? MemberReader(entry.value.text),
-            let at = (try? reader.text("serviceAddr")).flatMap({ HostPort($0) }),
-            let certificate = try? reader.text("certificate")
-        else { return nil }
-        let place = TunnelNodePlace(at: at, certificate: TLSFingerprint(certificate))
-        let link = NodeLink(to: other, at: place, of: node)
+        guard other != node.id, !node.settings.clusterKey.isEmpty, place(of: other) != nil else { return nil }
+        let link = NodeLink(to: other, by: NodeDialer(links: name, other: other), of: node)
         links[other] = link
         link.connect()
         return link
+    }
+
+    /// As the registry knows it now.
+    fileprivate func place(of other: String) -> TunnelNodePlace? {
+        guard let entry = node.nodes?[TunnelKey.node(other)], let reader = try? MemberReader(entry.value.text),
+            let at = (try? reader.text("serviceAddr")).flatMap({ HostPort($0) }),
+            let certificate = try? reader.text("certificate")
+        else { return nil }
+        return TunnelNodePlace(at: at, certificate: TLSFingerprint(certificate))
+    }
+
+    fileprivate func dial(_ other: String, deadline: Duration, _ handler: any LinkHandler) -> Link? {
+        guard let place = place(of: other) else { return nil }
+        return node.settings.dialNode(place).dial(on: node.loop, deadline: deadline, handler: handler)
     }
 
     func lost(_ link: NodeLink) { if links[link.other] === link { links[link.other] = nil } }
 
     func drop(_ other: String) { links.removeValue(forKey: other)?.close() }
 
-    func closeAll() { for other in links.keys.sorted() { drop(other) } }
+    func closeAll() {
+        for other in links.keys.sorted() { drop(other) }
+        name.release(on: node.loop)
+    }
 
     /// The handler of a stream that nobody reads yet.
     private final class Waiting: LinkHandler {
@@ -96,11 +109,10 @@ final class NodeLink: CarrierOwner {
     private static let mostWaiting = 4096
     private static let keepAlive = Duration.seconds(5)
 
-    init(to other: String, at place: TunnelNodePlace, of node: TunnelNode) {
+    init(to other: String, by dialer: NodeDialer, of node: TunnelNode) {
         (self.other, self.node) = (other, node)
         client = CarrierClient(
-            on: node.loop, dialer: AnyDialer(node.settings.dialNode(place)), terminal: node.id,
-            settings: node.settings.carrier, owner: self)
+            on: node.loop, dialer: dialer, terminal: node.id, settings: node.settings.carrier, owner: self)
     }
 
     func connect() { client?.connect { [weak self] reason in self?.end(reason) } }
@@ -161,6 +173,16 @@ extension NodeLink: TimerTarget {
     }
 }
 
+/// Connections to another node, wherever it is when they are dialled, and whatever it shows then.
+struct NodeDialer: Dialer {
+    let links: LoopLocal<NodeLinks>
+    let other: String
+
+    func dial(on loop: Loop, deadline: Duration, handler: any LinkHandler) -> Link? {
+        links.on(loop)?.dial(other, deadline: deadline, handler)
+    }
+}
+
 /// A dialer of any kind where one kind is asked for.
 struct AnyDialer: Dialer {
     private let dialer: any Dialer
@@ -206,6 +228,18 @@ extension TunnelNode {
                     return answer.fail(.offline, "the client is not here")
                 }
                 try target.send(path, headers: headers, body: try reader.text("JsonBody"))
+            case Path.probe:
+                guard let target = sessions[client]?.peer.invoker else {
+                    return answer.fail(.offline, "the client is not here")
+                }
+                let body = try reader.text("JsonBody")
+                return target.invoke(path, body: body, within: TargetProbe.patience * 2) { result in
+                    switch result {
+                    case .success: answer.succeed()
+                    case .failure(.refused(let code, let words)): answer.fail(code, words)
+                    case .failure(let failure): answer.fail(.offline, failure.description)
+                    }
+                }
             case Path.kick:
                 guard let session = sessions[client] else { return answer.fail(.offline, "the client is not here") }
                 letGo(session, headers["Message"] ?? "")
@@ -233,8 +267,17 @@ extension TunnelNode {
 
     func nodeChanged(_ change: RegistryChange) {
         guard let other = change.key.after(TunnelKey.nodes)?.text else { return }
-        // Gone, or started again: what leads to it leads nowhere.
-        if change.previous != nil, change.entry?.value != change.previous?.value { links.drop(other) }
+        // Gone, or started again: what leads to it leads nowhere. A new certificate changes nothing that is open.
+        let (old, new) = (change.previous.map(Self.start), change.entry.map(Self.start))
+        if let old, old != new { links.drop(other) }
+    }
+}
+
+extension TunnelNode {
+    /// Which start of a node wrote that, and where it was then.
+    private static func start(_ entry: RegistryEntry) -> [String] {
+        guard let reader = try? MemberReader(entry.value.text) else { return [] }
+        return ["connectionId", "serviceAddr"].map { (try? reader.text($0)) ?? "" }
     }
 }
 

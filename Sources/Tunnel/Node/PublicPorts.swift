@@ -17,6 +17,8 @@ final class PublicPorts {
     /// Could not be opened; tried again when something changes.
     private var failures: [Place: ListenError] = [:]
 
+    private var isStale = false
+
     init(at node: TunnelNode) { self.node = node }
 
     var open: [UInt16] { doors.keys.sorted().map(\.port) }
@@ -29,7 +31,15 @@ final class PublicPorts {
         return failures[place]?.description ?? "the port is closed; is the client with another node?"
     }
 
+    /// Soon: of many changes at once only the last is looked at.
     func update() {
+        guard !isStale else { return }
+        isStale = true
+        node.changePortsSoon()
+    }
+
+    func change() {
+        isStale = false
         guard !node.isDraining else { return }
         let wanted = wanted
         for place in doors.keys.sorted() where wanted[place]?.name != doors[place]?.rule {
@@ -82,6 +92,17 @@ final class PublicPorts {
 }
 
 extension TunnelNode {
+    /// Where datagrams of a visitor of SOCKS5 may come: a few of the ports that clients may have, one of which is free.
+    var socksPorts: SocksDoor.Ports {
+        var choices: [(address: SocketAddress, acceptor: any Acceptor)] = []
+        for _ in 0..<8 where !settings.allowPorts.isEmpty {
+            let range = settings.allowPorts[Int.random(in: 0..<settings.allowPorts.count, using: &loop.random)]
+            let at = settings.publicHost.with(port: UInt16.random(in: range, using: &loop.random))
+            choices.append((at, settings.listenDatagrams(at)))
+        }
+        return SocksDoor.Ports(home: home, choices: choices)
+    }
+
     /// Ports that are open for rules.
     public var openPorts: [UInt16] { ports.open }
 }

@@ -17,7 +17,7 @@ public struct TunnelTraffic: Sendable, Equatable {
 
 /// Visitors of one node: those who wait for their targets, and those who have met them.
 final class Transfers {
-    private unowned let node: TunnelNode
+    fileprivate unowned let node: TunnelNode
     private var all: [String: Transfer] = [:]
     private var open: [String: Int] = [:]
     private var ended: [String: TunnelTraffic] = [:]
@@ -46,7 +46,11 @@ final class Transfers {
     /// A visitor has come: asks for its target, and lets it wait meanwhile.
     func begin(_ wanted: TunnelRule, _ visitor: Link, heard: ((InvokeCode?) -> Void)? = nil) {
         begun.add(1)
-        let rule = node.groups.choose(wanted) ?? wanted
+        guard let rule = node.groups.choose(wanted) else {
+            failed.add(1)
+            heard?(.offline)
+            return visitor.close(.connectFailed.with("no target of the group passes its health check"))
+        }
         guard open[rule.name, default: 0] < rule.limits.connections, waiting < node.settings.waiting else {
             failed.add(1)
             heard?(.tooMany)
@@ -173,6 +177,7 @@ final class Transfer: LinkHandler {
     /// Told once how it went.
     var heard: ((InvokeCode?) -> Void)?
     private var relay: Relay?
+    private var socks: SocksDoor?
     private var target: Link?
     /// What the visitor has said before anybody listened.
     private var early = EarlyBytes()
@@ -190,8 +195,10 @@ final class Transfer: LinkHandler {
         tried.append(rule.name)
     }
 
-    var fromVisitor: UInt64 { UInt64(early.taken) + (relay?.bytesFromA ?? 0) }
-    var toVisitor: UInt64 { relay?.bytesFromB ?? 0 }
+    var fromVisitor: UInt64 { UInt64(early.taken) + (relay?.bytesFromA ?? 0) + (socks?.fromVisitor ?? 0) }
+    var toVisitor: UInt64 { (relay?.bytesFromB ?? 0) + (socks?.toVisitor ?? 0) }
+    /// Its visitor says here what it wants to reach.
+    private var asksHere: Bool { rule.listenAddress.asks && rule.listener.isEmpty }
 
     func wait(_ patience: Duration) {
         stopTimer()
@@ -199,6 +206,10 @@ final class Transfer: LinkHandler {
     }
 
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        if asksHere {
+            link.pauseReading()
+            return 0
+        }
         early.take(bytes, endOfMessage: endOfMessage, from: link)
         return bytes.byteCount
     }
@@ -212,7 +223,14 @@ final class Transfer: LinkHandler {
     func join(_ stream: Link) -> Bool {
         guard isWaiting, !visitor.hasEnded else { return false }
         early.write(to: stream)
-        do throws(RelayError) { relay = try Relay(visitor, stream, owner: self) } catch { return false }
+        if asksHere, let node = transfers?.node {
+            let login = rule.options.login != nil
+            socks = SocksDoor(visitor, stream, login: login, ports: node.socksPorts) { [weak self] in self?.leave() }
+        } else {
+            do throws(RelayError) { relay = try Relay(visitor, stream, owner: self) } catch { return false }
+        }
+        // A pace must see what goes, which the kernel does not tell.
+        if rule.options.isBulk, rule.limits.bandwidth == nil { relay?.splice() }
         stopTimer()
         isWaiting = false
         target = stream
@@ -249,6 +267,7 @@ final class Transfer: LinkHandler {
 
     func keep(_ pace: RulePace) {
         relay?.moved = { pace.take($0) }
+        socks?.moved = { pace.take($0) }
         pace.add(self)
         pace.take(early.taken)
     }

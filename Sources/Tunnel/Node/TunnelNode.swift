@@ -34,14 +34,18 @@ public final class TunnelNode: LinkIntake {
     private(set) lazy var groups = RuleGroups(at: self)
     private(set) lazy var ledger = TrafficLedger(at: self)
 
-    private(set) var lease: RegistryLease?
+    var lease: RegistryLease? { health.lease }
+    /// What other threads may know of it.
+    public let health = TunnelNodeHealth()
+    private var certificate: TLSFingerprint?
+    private let connection: String
     private(set) var isDraining = false
     /// Copies of the registry, so that nothing waits for it while bytes flow.
     private(set) var online: RegistryMirror?
     private(set) var nodes: RegistryMirror?
     private(set) var ruleCopy: RegistryMirror?
     private var waiting: [() -> Void] = []
-    private enum Token { static let lease: UInt64 = 0, drained: UInt64 = 1 }
+    private enum Token { static let lease: UInt64 = 0, drained: UInt64 = 1, record: UInt64 = 2, ports: UInt64 = 3 }
 
     public static func start(
         on loop: EventLoop, registry: Registry, settings: TunnelNodeSettings = TunnelNodeSettings()
@@ -53,6 +57,8 @@ public final class TunnelNode: LinkIntake {
         (self.loop, self.home, self.settings) = (loop, home, settings)
         id = settings.id ?? UUIDText.random(using: &loop.random)
         precondition(id.isTunnelID, "a node's id is a UUID in lower case")
+        connection = UUIDText.random(using: &loop.random)
+        certificate = settings.certificate
         self.registry = registry.on(loop)
         book = TunnelBook(self.registry)
         (registrations, wrongCodes) = (RateTable(settings.registrations), RateTable(settings.wrongCodes))
@@ -104,20 +110,34 @@ public final class TunnelNode: LinkIntake {
                 loop.after(.seconds(1), self, token: Token.lease)
                 return
             }
-            self.lease = lease
+            health.lease = lease
             tellReady()
-            let record: JSON = [
-                "nodeId": .string(id), "connectionId": .string(UUIDText.random(using: &loop.random)),
-                "connectionTime": .string(Timestamp.now().text), "serviceAddr": .string(settings.advertise),
-                "certificate": .string(settings.certificate?.description ?? ""),
-            ]
-            registry.put(TunnelKey.node(id), RegistryBytes(record.text), lease: lease) { [weak self] result in
-                guard let self, case .failure = result else { return }
-                self.lease = nil
-                loop.after(.seconds(1), self, token: Token.lease)
-            }
+            writeRecord()
         }
     }
+
+    /// Where the others reach this node, and what it shows them.
+    private func writeRecord() {
+        guard let lease, !isDraining else { return }
+        let record: JSON = [
+            "nodeId": .string(id), "connectionId": .string(connection),
+            "connectionTime": .string(Timestamp.now().text), "serviceAddr": .string(settings.advertise),
+            "certificate": .string(certificate?.description ?? ""),
+        ]
+        registry.put(TunnelKey.node(id), RegistryBytes(record.text), lease: lease) { [weak self] result in
+            guard let self, case .failure = result else { return }
+            loop.after(.seconds(1), self, token: Token.record)
+        }
+    }
+
+    /// The node shows another certificate from now on: those who know it by that are to hear of it.
+    public func renewed(_ certificate: TLSFingerprint) {
+        guard self.certificate != certificate else { return }
+        self.certificate = certificate
+        writeRecord()
+    }
+
+    func changePortsSoon() { loop.after(.zero, self, token: Token.ports) }
 
     private func addRoutes() {
         routes.refusal = { [weak self] request, invoker in
@@ -160,6 +180,7 @@ public final class TunnelNode: LinkIntake {
         static let targetOut = "/transfer/target/out"
         static let go = "/transfer/go"
         static let fail = "/transfer/fail"
+        static let probe = "/transfer/probe"
         static let nodeHello = "/node/hello"
         static let nodeInvoke = "/node/invoke"
         static let relayOpen = "/node/relay/open"
@@ -177,7 +198,7 @@ public final class TunnelNode: LinkIntake {
             guard let session = sessions[client] else { continue }
             kick(session, .reconnect, "the node is going away", by: "")
         }
-        lease = nil  // With it go this node's records.
+        health.lease = nil  // With it go this node's records.
         loop.after(keep, self, token: Token.drained)
     }
 
@@ -217,6 +238,8 @@ extension TunnelNode: CarrierOwner {
 extension TunnelNode: TimerTarget {
     public func timerFired(_ token: UInt64, on loop: Loop) {
         if token == Token.lease, lease == nil, !isDraining { takeLease() }
+        if token == Token.ports { ports.change() }
+        if token == Token.record { writeRecord() }
         if token == Token.drained { server.close(.shutdown) }
     }
 }

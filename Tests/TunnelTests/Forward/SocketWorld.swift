@@ -24,22 +24,30 @@ final class SocketWorld: Sendable {
     }
 
     /// Listens at a free port of this machine for a target of this machine.
-    func listen(_ kind: String, to target: String) async throws -> UInt16 {
+    func listen(
+        _ kind: String, to target: String, _ change: (inout TunnelRuleRequest) -> Void = { _ in }
+    ) async throws -> UInt16 {
         let nobody = await loop.own { _ in EchoIntake() }
         let free =
             kind == "udp"
             ? try await DatagramAcceptor(.loopback()).open(into: [nobody])
             : try await StreamAcceptor(.loopback()).open(into: [nobody])
         await free.stop()
-        try await add("\(kind)://\(free.address)", to: target)
+        try await add("\(kind)://\(free.address)", to: target, change)
         return free.address.port
     }
 
-    func add(_ listen: String, to target: String, isAtClient: Bool = true) async throws {
+    func add(
+        _ listen: String, to target: String, isAtClient: Bool = true,
+        _ change: (inout TunnelRuleRequest) -> Void = { _ in }
+    ) async throws {
         let identity = try #require(await client.run { _, client in client.identity })
+        var wanted = TunnelRuleRequest(listen: listen, target: target, of: identity.tunnel)
+        change(&wanted)
+        let request = wanted
         let isDone = Lock(false)
         await client.run { _, client in
-            client.add(TunnelRuleRequest(listen: listen, target: target, of: identity.tunnel)) { result in
+            client.add(request) { result in
                 if case .success = result { isDone.withLock { $0 = true } }
             }
         }

@@ -112,7 +112,8 @@ final class TunnelWorld {
     /// A client that has had time to log in, if it may.
     func client(
         at node: Int = 0, _ identity: TunnelIdentity? = nil,
-        prepare: @escaping @Sendable (inout TunnelClientSettings) -> Void = { _ in }
+        prepare: @escaping @Sendable (inout TunnelClientSettings) -> Void = { _ in },
+        over layer: (InProcess) -> any Dialer = { $0 }
     ) async -> Somebody {
         var settings = TunnelClientSettings()
         let network = network
@@ -124,7 +125,7 @@ final class TunnelWorld {
         prepare(&settings)
         let told = Told()
         let client = await TunnelClient.start(
-            on: world.loops[2], nodes: [network.pipe("node-\(node):1")], identity: identity, settings: settings
+            on: world.loops[2], nodes: [layer(network.pipe("node-\(node):1"))], identity: identity, settings: settings
         ) { event, _ in told.add(event) }
         world.advance(by: .seconds(1))
         return Somebody(client: client, told: told)

@@ -48,7 +48,15 @@ final class SocksTrip: LinkHandler {
     func closed(_ link: Link, _ reason: CloseReason) { forget() }
 
     private func reach(_ request: SocksRequest) {
-        guard request.command == .connect else { return end(SocksReply.unknownCommand.bytes()) }
+        switch request.command {
+        case .bind: return end(SocksReply.unknownCommand.bytes())
+        case .associate:
+            guard let stream else { return }
+            forget()
+            SocksDatagrams(over: stream, for: client)
+            return
+        case .connect: break
+        }
         let target = HostPort(request.place)
         guard target.port > 0, client.allowsAsked(target) else { return refuse(target) }
         let reaching = Reaching(self, target)

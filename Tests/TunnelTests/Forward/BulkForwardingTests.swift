@@ -1,0 +1,95 @@
+import OmniwayTelemetry
+import OmniwayTesting
+import OmniwayTransport
+import OmniwayTunnel
+import Testing
+
+/// Rules whose visitors have connections of their own.
+@Suite struct BulkForwardingTests {
+    /// Counts the connections that a client makes.
+    private struct CountingDialer: Dialer {
+        let base: InProcess
+        let count: Lock<Int>
+        func dial(on loop: Loop, deadline: Duration, handler: any LinkHandler) -> Link? {
+            count.withLock { $0 += 1 }
+            return base.dial(on: loop, deadline: deadline, handler: handler)
+        }
+    }
+
+    @Test(arguments: [(true, 3), (false, 0)])
+    func `each visitor of a bulk rule has a connection of its own, on both sides`(isBulk: Bool, more: Int) async throws
+    {
+        let world = try await TunnelWorld()
+        _ = try await world.target("10.0.0.5:22")
+        let (near, far) = (Lock(0), Lock(0))
+        let listener = await world.client(over: { CountingDialer(base: $0, count: near) })
+        let target = await world.client(over: { CountingDialer(base: $0, count: far) })
+        let identity = try #require(await target.identity)
+        var request = TunnelRuleRequest(
+            listen: "tcp://127.0.0.1:2222", target: "tcp://10.0.0.5:22", of: identity.tunnel,
+            authCode: identity.authCode)
+        request.options.isBulk = isBulk
+        #expect(await world.add(request, by: listener).code == 200)
+        let before = (near.withLock { $0 }, far.withLock { $0 })
+        for index in 0..<3 {
+            let visitor = await world.visitor(to: "127.0.0.1:2222", "visitor \(index)", finishes: true)
+            world.world.advance(by: .seconds(1))
+            #expect(await visitor.text == "visitor \(index)")
+            #expect(await visitor.closeReason == .finished)
+        }
+        #expect(near.withLock { $0 } == before.0 + more)
+        #expect(far.withLock { $0 } == before.1 + more)
+        #expect(await world.nodes[0].run { _, node in node.transferCount } == 0)
+    }
+
+    @Test func `a target that is not there breaks a bulk visitor off, and bandwidth holds for it too`() async throws {
+        let scene = try await ForwardScene("node+tcp://:8003", to: "tcp://10.0.0.5:22") { _ in
+        } rule: {
+            $0.options.isBulk = true
+            $0.limits.bandwidth = 100_000
+        }
+        let nobody = await scene.world.visitor(to: "public-0:8003", "x")
+        #expect(await nobody.closeReason == .reset)
+        _ = try await scene.world.target("10.0.0.5:22")
+        let visitor = await scene.world.visitor(
+            to: "public-0:8003", bytes: [UInt8](repeating: 1, count: 1_000_000))
+        scene.advance(.seconds(5))
+        #expect(await visitor.bytes.count < 1_000_000)
+        scene.advance(.seconds(30))
+        #expect(await visitor.bytes.count == 1_000_000)
+    }
+
+    @Test func `datagrams and what several visitors share is no bulk`() async throws {
+        let world = try await TunnelWorld()
+        let client = await world.client()
+        let identity = try #require(await client.identity)
+        for (listen, target) in [("udp://:1", "udp://a:1"), ("a.example", "http://a:1"), ("socks5://:1", "")] {
+            var request = TunnelRuleRequest(listen: listen, target: target, of: identity.tunnel)
+            request.options.isBulk = true
+            #expect(await world.add(request, by: client).code == 400)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `megabytes come back through the kernel, with their end`() async throws {
+        let world = try await SocketWorld()
+        let echo = await world.loop.own { _ in EchoIntake() }
+        let target = try await StreamAcceptor(.loopback()).open(into: [echo])
+        let port = try await world.listen("tcp", to: "tcp://\(target.address)") { $0.options.isBulk = true }
+        let message = (0..<4 << 20).map { UInt8(truncatingIfNeeded: $0 >> 5 &+ $0) }
+        let recorder = await world.loop.own { loop in
+            let recorder = Recorder()
+            let link = StreamDialer(.loopback(port: port)).dial(on: loop, deadline: .seconds(5), handler: recorder)
+            link?.write(message)
+            link?.finish()
+            return recorder
+        }
+        while await recorder.closeReason == nil { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(await recorder.bytes == message)
+        #expect(await recorder.closeReason == .finished)
+        let identity = try #require(await world.client.run { _, client in client.identity })
+        let rule = "\(identity.client)=>tcp://127.0.0.1:\(port)"
+        let moved = await world.node.run { _, node in node.traffic(of: rule) }
+        #expect(moved == TunnelTraffic(connections: 1, fromVisitors: 4 << 20, toVisitors: 4 << 20))
+        await world.close()
+    }
+}
