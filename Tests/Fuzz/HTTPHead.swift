@@ -7,7 +7,7 @@ public func fuzzHTTPHead(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     let bytes = unsafe Array(UnsafeBufferPointer(start: data, count: count))
     let whole = read([bytes])
     #if PLANTED_BUG
-        if whole.heads.contains(where: { $0.method == .put && $0.target == "/b" }) { fatalError("planted") }
+        if whole.heads.contains(where: { $0.method == .put && $0.target.utf8.count == 2 }) { fatalError("planted") }
     #endif
     let cut = bytes.isEmpty ? 0 : Int(bytes[0]) * 257 % (bytes.count + 1)
     precondition(read([Array(bytes[..<cut]), Array(bytes[cut...])]) == whole, "a cut changed what was read")

@@ -15,6 +15,9 @@ public func fuzzInvokeFrame(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt 
                 precondition((try? codec.frame(in: cut, at: offset)) == .some(nil), "a cut frame is whole")
                 offset = range.upperBound
                 check(try codec.message(span.extracting(range)), codec)
+                #if PLANTED_BUG
+                    if range.count == 3 { fatalError("planted") }
+                #endif
             }
             _ = try CarrierHello.read(span, codec)
         } catch { precondition(!error.description.isEmpty) }

@@ -64,7 +64,11 @@ private struct Listener: Equatable {
             bytes[mux.id(of: slot), default: []] += all[range]
             if ends { mux.finished(slot) }
             if mux.isDone(slot) { mux.remove(slot) }
-        case .datagram(let slot, let range): said.append("\(mux.id(of: slot)): \(all[range])")
+        case .datagram(let slot, let range):
+            #if PLANTED_BUG
+                if range.count == 5 { fatalError("planted") }
+            #endif
+            said.append("\(mux.id(of: slot)): \(all[range])")
         case .accept(let slot, let isFlow): said.append("accept \(mux.id(of: slot)) \(isFlow)")
         case .reset(_, let code): said.append("reset \(code)")
         case .goAway(let code): said.append("go away \(code)")

@@ -72,7 +72,11 @@ private final class Listener {
                 if kind == .text { precondition(String(validating: message, as: UTF8.self) != nil, "not UTF-8") }
                 message = []
             }
-        case .ping(let place): said.append("ping \(place.range.count)")
+        case .ping(let place):
+            #if PLANTED_BUG
+                if place.range.count == 5 { fatalError("planted") }
+            #endif
+            said.append("ping \(place.range.count)")
         case .pong: said.append("pong")
         case .close(let close): said.append("close \(close)")
         }
