@@ -75,7 +75,8 @@ import Testing
         var ids: [Substring] = []
         for _ in 0..<2 {
             let luda = try await peer("--identity \(folder.file("luda.key"))")
-            let said = try await lines("printf 'peers\\nexit\\n' | \(Self.omniway) peer --join \(luda.address)")
+            let script = "printf 'ping luda\\npeers\\nexit\\n' | \(Self.omniway) peer --join \(luda.address)"
+            let said = try await lines(script)
             let line = try #require(said.first { $0.hasSuffix("luda \(luda.address)") })
             ids.append(try #require(line.split(separator: " ").first))
             await luda.program.stop()
