@@ -38,6 +38,10 @@ public actor Node {
     private let admin: Admin?
     private var parts: [any NodePart] = []
     private var isStopped = false
+    /// Parts whose start is under way, and who waits until there are none.
+    private var starts = 0
+    private var waitsForStarts: [CheckedContinuation<Void, Never>] = []
+    private var stopping: Task<Int, Never>?
 
     /// Its loops and the endpoint for operators, which answers that the node is starting.
     public init(_ configuration: Configuration) async throws(ListenError) {
@@ -58,10 +62,24 @@ public actor Node {
         admin.console.add(Self.overview(of: loops))
     }
 
-    /// Starts one part more. When it cannot start the whole node is stopped, and the error is the part's own.
+    /// Starts one part more. When it cannot start the whole node is stopped, and the error is the part's own. One that
+    /// is there only when the node has begun to stop is stopped again.
     public func start<Part: NodePart>(_ make: @Sendable (EventLoops) async throws -> Part) async throws -> Part {
+        guard !isStopped else { throw NodeStopped() }
+        starts += 1
         do {
-            let part = try await make(loops)
+            let part: Part
+            do {
+                part = try await make(loops)
+                if isStopped {
+                    _ = await part.stop(within: .zero)
+                    throw NodeStopped()
+                }
+                startEnded()
+            } catch {
+                startEnded()
+                throw error
+            }
             parts.append(part)
             ports += part.ports
             for view in part.views { admin?.console.add(view) }
@@ -89,21 +107,49 @@ public actor Node {
         if !isStopped { admin?.readiness.state = .ready }
     }
 
+    private func startEnded() {
+        starts -= 1
+        if starts == 0 { for waiter in exchange(&waitsForStarts, with: []) { waiter.resume() } }
+    }
+
     /// Accepts no more, lets what is under way come to its end, at most so long as the configuration says, and ends.
-    /// Returns how many connections were cut off.
+    /// Returns how many connections were cut off. Who asks again waits for the same end.
     @discardableResult
     public func stop() async -> Int {
+        if let stopping { return await stopping.value }
         isStopped = true
+        let stopping = Task { await end() }
+        self.stopping = stopping
+        return await stopping.value
+    }
+
+    private func end() async -> Int {
         admin?.readiness.state = .draining
         let deadline = ContinuousClock.now + drainLimit
         var cutOff = 0
         while let part = parts.popLast() {
             cutOff += await part.stop(within: max(.zero, ContinuousClock.now.duration(to: deadline)))
         }
+        // A part that is being made needs the loops.
+        if starts > 0 {
+            let limit = Task {
+                do { try await Task.sleep(until: deadline, clock: .continuous) } catch { return }
+                giveUpOnStarts()
+            }
+            await withCheckedContinuation { waitsForStarts.append($0) }
+            limit.cancel()
+        }
         await loops.shutdown()
         await admin?.stop()
         return cutOff
     }
+
+    private func giveUpOnStarts() { for waiter in exchange(&waitsForStarts, with: []) { waiter.resume() } }
+}
+
+/// The node was told to stop before the part was there.
+public struct NodeStopped: Error, CustomStringConvertible {
+    public var description: String { "the node is stopping" }
 }
 
 /// Something that lives on the loops of a node: a face, with its ports.
