@@ -27,6 +27,9 @@ func benchmark(_ name: String, _ folder: String, _ dependencies: [Target.Depende
         path: "Benchmarks/\(folder)/swift", swiftSettings: strict)
 }
 
+/// Of what a release was built; scripts/stage.sh says it.
+let commit = Context.environment["OMNIWAY_COMMIT"].map { [CSetting.define("OMNIWAY_COMMIT", to: "\"\($0)\"")] } ?? []
+
 let package = Package(
     name: "omniway",
     platforms: [.macOS(.v26)],
@@ -38,7 +41,7 @@ let package = Package(
         .executable(name: "conformance-server", targets: ["ConformanceServer"]),
     ],
     targets: [
-        .target(name: "CSystem", path: "Sources/CSystem"),
+        .target(name: "CSystem", path: "Sources/CSystem", cSettings: commit),
         .systemLibrary(
             name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl",
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),

@@ -16,8 +16,14 @@ void csystem_set_current_loop(const void *loop);
 void csystem_capture_global_jobs(void (*take)(void *job));
 void csystem_set_capturing(bool capturing);
 
+/// Of what a release was built; empty for another build.
+const char *csystem_commit(void);
+
 /// Processors that this process may run on.
 int csystem_processor_count(void);
+
+/// Whether somebody keeps the machine's clock right.
+bool csystem_clock_is_kept(void);
 
 /// Seconds of processor time that the calling thread has used.
 double csystem_thread_cpu_seconds(void);
@@ -30,6 +36,17 @@ int csystem_accept(int listener, void *address, unsigned *length);
 int csystem_splice_pipe(int ends[2], int bytes);
 /// Moves up to `most` bytes between a pipe and a socket without blocking. Negative with errno.
 long csystem_splice(int from, int to, size_t most);
+
+/// Most descriptors that one message takes along.
+#define CSYSTEM_DESCRIPTORS 250
+/// Sends a message with descriptors over a Unix socket that keeps messages, without waiting. Negative with errno.
+long csystem_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors, int many);
+/// Waits for the next message; what it brings is not inherited. `descriptors` has room for CSYSTEM_DESCRIPTORS, and
+/// `many` says how many came. 0 when nobody is there any more; negative with errno, EMSGSIZE for one that does not fit.
+long csystem_receive_descriptors(int socket, void *bytes, size_t most, int *descriptors, int *many);
+
+/// Starts a program that has `descriptor` as its number 3, and no signal blocked. Its pid; negative with errno.
+int csystem_spawn(const char *path, char *const *arguments, char *const *environment, int descriptor);
 
 /// The system's number of the calling thread.
 int csystem_thread_id(void);

@@ -47,6 +47,8 @@ public enum ListenError: Error, Equatable, CustomStringConvertible {
     case addressUnavailable(SocketAddress)
     case system(SocketAddress, SystemError)
     case unknownHost(String)
+    /// Nobody has passed a socket of this name to the process.
+    case notPassed(String)
     case noLoops
     /// What is to accept cannot be made as it was asked for.
     case misconfigured(String)
@@ -62,12 +64,19 @@ public enum ListenError: Error, Equatable, CustomStringConvertible {
         case .system(let address, let error): "cannot listen on \(address): \(error)"
         case .unknownHost(let address):
             "cannot listen on \(address): no such host; write an address of this machine, or none before the colon"
+        case .notPassed(let name):
+            "cannot listen on fd:\(name): no such socket was passed; see FileDescriptorName= of its systemd unit, or "
+                + "write host:port"
         case .noLoops: "cannot listen without a loop; pass at least one intake"
         case .misconfigured(let text): "cannot listen: \(text)"
         }
     }
 
     init(_ address: SocketAddress, _ error: SystemError) {
+        if case .passed(let name) = address, error.number == ENOENT {
+            self = .notPassed(name)
+            return
+        }
         self =
             switch error.number {
             case EADDRINUSE: .addressInUse(address)

@@ -23,9 +23,9 @@ public final class DetachedLink: Sendable {
     }
 
     /// A connection that was just accepted, for whichever loop.
-    init(accepted descriptor: Int32, peer: SocketAddress, admission: Admission?) {
+    init(accepted descriptor: Int32, peer: SocketAddress, admission: Admission?, unread: [UInt8] = []) {
         socket = Lock(Socket(descriptor: descriptor, admission: admission))
-        (unread, unsent, traits, peerFinished, isFinishing) = ([], [], LinkTraits(peer: peer), false, false)
+        (self.unread, unsent, traits, peerFinished, isFinishing) = (unread, [], LinkTraits(peer: peer), false, false)
     }
 
     deinit { _ = takeSocket() }

@@ -328,6 +328,12 @@ public final class Loop {
         return mailbox
     }
 
+    /// Takes what waits now, and nothing more.
+    func finish<Message: Sendable>(_ mailbox: Mailbox<Message>) {
+        if mailSlots.indices.contains(mailbox.index) { mailSlots[mailbox.index]?.deliver() }
+        remove(mailbox)
+    }
+
     /// Nothing more is taken from it; what waits is dropped.
     public func remove<Message: Sendable>(_ mailbox: Mailbox<Message>) {
         mailbox.close()

@@ -34,7 +34,7 @@ public struct AddressRange: Sendable, Equatable {
     public func contains(_ address: SocketAddress) -> Bool {
         switch (first, address.host) {
         case (.ipv4, .ipv4), (.ipv6, .ipv6), (.none, .none): masked(address.host) == first
-        case (.ipv4, _), (.ipv6, _), (.unix, _), (.none, _): false
+        case (.ipv4, _), (.ipv6, _), (.unix, _), (.passed, _), (.none, _): false
         }
     }
 
@@ -46,7 +46,7 @@ public struct AddressRange: Sendable, Equatable {
             .ipv6(
                 high: bits >= 64 ? high : bits == 0 ? 0 : high & UInt64.max << (64 - UInt64(bits)),
                 low: bits <= 64 ? 0 : low & UInt64.max << (128 - UInt64(bits)), port: 0)
-        case .unix, .none: .none
+        case .unix, .passed, .none: .none
         }
     }
 }

@@ -113,7 +113,7 @@ extension ProxyHeader.Endpoint {
         case .ipv4(let number, let port): self = .ipv4(number, port: port)
         case .ipv6(let high, let low, let port, _): self = .ipv6(high: high, low: low, port: port)
         case .unix(let path): self = .unix(Array(path.utf8))
-        case .none: return nil
+        case .passed, .none: return nil
         }
     }
 }

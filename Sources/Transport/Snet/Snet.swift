@@ -9,6 +9,10 @@ public struct SnetServer: Sendable {
     let settings: SnetSettings
     let streams: SnetStreams
     public var handshakes: HandshakeLimits
+    /// By which the next process finds the streams of this one, while this one goes on with them; nil when there will
+    /// be none. Servers of one process have different names.
+    public var name: String?
+    var returns = SnetReturns.shared
 
     /// Both sides must use the same dialect and agree about encryption. `ring` bytes are kept to be sent again; with 0
     /// only a stream of which nothing was lost is resumed. A stream whose connection is gone ends after `waitLimit`.
@@ -27,7 +31,10 @@ public struct SnetServer: Sendable {
     public var waitingCount: Int { streams.waitingCount }
 
     /// Streams over the links of `acceptor`. The intake is asked once for each stream, when its handshake is done.
-    public func over(_ acceptor: some Acceptor) -> some Acceptor { SnetAcceptor(server: self, inner: acceptor) }
+    public func over(_ acceptor: some Acceptor) -> some Acceptor {
+        returns.add(self)
+        return SnetAcceptor(server: self, inner: acceptor)
+    }
 }
 
 /// The same for links that are dialled. A cut connection is dialled again until the wait limit is over.

@@ -50,10 +50,13 @@ final class SnetAccepting: LinkHandler {
                 case .more: return bytes.byteCount
                 case .new(let publicKey): try open(publicKey, on: carrier)
                 case .resume(let request):
-                    if let entry = home.server.streams.find(request.id), request.isGenuine(key: entry.key),
-                        entry.home.door !== home.address.door
-                    {
-                        move(carrier, to: entry.home, request, bytes, used: reader.offset)
+                    let entry = home.server.streams.find(request.id)
+                    if let entry, request.isGenuine(key: entry.key) {
+                        if entry.home.door !== home.address.door {
+                            move(carrier, to: entry.home, request, bytes, used: reader.offset)
+                            return bytes.byteCount
+                        }
+                    } else if giveBack(carrier, request, bytes, used: reader.offset) {
                         return bytes.byteCount
                     }
                     resume(request, on: carrier)
@@ -126,6 +129,38 @@ final class SnetAccepting: LinkHandler {
         guard let near, (try? Relay(carrier, near)) != nil else { return carrier.close(.tooManyLinks) }
         let rest = bytes.extracting(droppingFirst: used)
         if !rest.isEmpty { near.write(rest) }
+    }
+
+    /// To the process whose place this one has taken, where the stream may still live. A socket goes there; what is
+    /// more than a socket stays, and a pair of sockets leads there. False when there is nobody to give it to.
+    private func giveBack(_ carrier: Link, _ request: SnetResume, _ bytes: RawSpan, used: Int) -> Bool {
+        let server = home.server
+        guard server.name != nil, server.returns.hasPredecessor else { return false }
+        let peer = carrier.traits.peer
+        handshake?.move(from: loop)
+        handshake = nil
+        if let detached = try? carrier.detach(taken: used) {
+            if let socket = detached.takeSocket() {
+                _ = server.returns.give(socket.descriptor, for: server, request, rest: detached.unread, of: peer)
+            }
+            return true
+        }
+        var rest: [UInt8] = []
+        rest.append(contentsOf: bytes.extracting(droppingFirst: used))
+        let gone = CloseReason.resumeRefused.with("the process that has the stream takes no connection")
+        guard let pair = try? OwnedDescriptor.pair() else {
+            carrier.close(gone)
+            return true
+        }
+        let near = OwnedDescriptor(pair.0)
+        let far = OwnedDescriptor(pair.1)
+        guard server.returns.give(far, for: server, request, rest: rest, of: peer),
+            let link = loop.adopt(near, peer: peer, handler: loop.nobody), (try? Relay(carrier, link)) != nil
+        else {
+            carrier.close(gone)
+            return true
+        }
+        return true
     }
 
     // MARK: The end

@@ -10,6 +10,7 @@ final class DatagramSocket: PollSource {
     private var blocked: [DatagramFlow] = []
     private var isOpen = false
     private var isAccepting = true
+    private var interest: Readiness = []
 
     /// Without an intake only the flows that were added are served.
     init(descriptor: Int32, intake: (any LinkIntake)?, limits: DatagramLimits) {
@@ -17,10 +18,11 @@ final class DatagramSocket: PollSource {
         super.init(descriptor: descriptor)
     }
 
-    func open(on loop: Loop) throws(SystemError) {
+    func open(on loop: Loop, reads: Bool = true) throws(SystemError) {
         isOpen = true
+        if reads { interest = .read }
         do throws(SystemError) {
-            try loop.watch(self, for: .read)
+            try loop.watch(self, for: interest)
         } catch {
             close(loop)
             throw error
@@ -33,11 +35,22 @@ final class DatagramSocket: PollSource {
         flows[peer] = flow
     }
 
+    /// Begins to read, on a socket that was opened without.
+    func read(_ loop: Loop) {
+        guard isOpen else { return }
+        interest = .read
+        watch(interest, loop)
+    }
+
     // MARK: From the loop
 
     override func ready(_ readiness: Readiness, on loop: Loop) {
         if readiness.contains(.write) { goOn(loop) }
         guard isOpen, !readiness.isDisjoint(with: [.read, .error]) else { return }
+        guard interest.contains(.read) else {
+            _ = pendingError  // Taken, so that the poller does not say it again.
+            return
+        }
         for _ in 0..<Self.readsPerTurn where isOpen {
             var count = 0
             let peer = unsafe SocketAddress.read { address, length in
@@ -117,12 +130,12 @@ final class DatagramSocket: PollSource {
             return bytes.byteCount
         }
         blocked.append(flow)
-        watch([.read, .write], loop)
+        watch(interest.union(.write), loop)
         return 0
     }
 
     private func goOn(_ loop: Loop) {
-        watch(.read, loop)
+        watch(interest, loop)
         let waiting = blocked
         blocked = []
         for flow in waiting { flow.link?.sendable() }
@@ -139,17 +152,22 @@ final class DatagramSocket: PollSource {
         if flows.isEmpty, intake == nil || !isAccepting { close(loop) }
     }
 
-    /// Takes no new flows; the socket closes with the last one.
+    /// Takes no new flows; the socket closes with the last one. What is still read of one that another process reads
+    /// too would be missing there.
     func stop(_ loop: Loop) {
         isAccepting = false
-        if flows.isEmpty { close(loop) }
+        if flows.isEmpty { return close(loop) }
+        guard isOpen, ListeningSockets.shared.isHandedOver else { return }
+        interest = []
+        watch(blocked.isEmpty ? [] : .write, loop)
     }
 
     private func close(_ loop: Loop) {
         guard isOpen else { return }
         isOpen = false
         loop.forget(self)
-        Glibc.close(descriptor)
+        // A dialled one is no concern of others.
+        if intake == nil { Glibc.close(descriptor) } else { ListeningSockets.shared.close(descriptor) }
     }
 
     override func loopEnds(_ loop: Loop) { close(loop) }

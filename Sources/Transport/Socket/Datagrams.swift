@@ -11,32 +11,40 @@ public struct DatagramAcceptor: Acceptor {
         (self.address, self.limits) = (address, limits)
     }
 
-    /// Every loop has a socket on the same port; the kernel keeps a peer with one of them.
+    /// Every loop has a socket on the same port; the kernel keeps a peer with one of them. A socket that was passed and
+    /// does not share its port serves alone.
     public func open<Intake: LinkIntake>(into intakes: [LoopBound<Intake>]) async throws(ListenError) -> Listening {
         if intakes.isEmpty { throw .noLoops }
         var sockets: [LoopBound<DatagramSocket>] = []
+        var descriptors: [Int32] = []
         var bound = address
         for intake in intakes {
             let limits = limits
             do throws(SystemError) {
                 let isShared = intakes.count > 1 || group != nil
-                let socket = try OwnedDescriptor.bound(to: bound, SOCK_DGRAM, sharesPort: isShared)
-                if let group { try socket.join(group) }
-                bound = socket.localAddress
-                let descriptor = socket.release()
-                sockets.append(
-                    try await intake.map { loop, intake throws(SystemError) in
-                        let socket = DatagramSocket(descriptor: descriptor, intake: intake, limits: limits)
-                        try socket.open(on: loop)
-                        return socket
-                    })
+                let opened = try ListeningSockets.shared.open(bound, .datagram, sharesPort: isShared)
+                bound = opened.local
+                let descriptor = opened.descriptor
+                descriptors.append(descriptor)
+                if let group, !opened.isGiven { try group.join(with: descriptor) }
+                let socket = try await intake.map { loop, intake throws(SystemError) in
+                    let socket = DatagramSocket(descriptor: descriptor, intake: intake, limits: limits)
+                    try socket.open(on: loop, reads: false)
+                    return socket
+                }
+                sockets.append(socket)
+                let start = { @Sendable in await socket.run { loop, socket in socket.read(loop) } }
+                if !opened.isGiven || ListeningSockets.shared.whenAlone(start) { await start() }
+                if !opened.sharesPort { break }
             } catch {
                 await Self.stop(sockets)
                 throw ListenError(bound, error)
             }
         }
         let opened = sockets
-        return Listening(address: bound) { await Self.stop(opened) }
+        let listening = Listening(address: bound) { await Self.stop(opened) }
+        ListeningSockets.shared.attach(listening, to: descriptors)
+        return listening
     }
 
     private static func stop(_ sockets: [LoopBound<DatagramSocket>]) async {

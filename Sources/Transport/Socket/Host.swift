@@ -1,7 +1,11 @@
+import CSystem
 import Glibc
 
 /// This machine.
 package enum Host {
+    /// Somebody, such as chrony, keeps its clock right.
+    package static var clockIsKept: Bool { csystem_clock_is_kept() }
+
     /// What it calls itself; empty where it has no name.
     package static var name: String {
         var bytes = [CChar](repeating: 0, count: 256)

@@ -97,6 +97,8 @@ final class Listener: PollSource {
         loop.after(Self.pause, self)
     }
 
+    func start(_ loop: Loop) { if isOpen { watch(.read, loop) } }
+
     private func watch(_ interest: Readiness, _ loop: Loop) {
         do throws(SystemError) {
             try loop.change(self, to: interest)
@@ -109,8 +111,7 @@ final class Listener: PollSource {
         guard isOpen else { return }
         isOpen = false
         loop.forget(self)
-        close(descriptor)
-        if case .unix(let path) = address, !path.hasPrefix("@") { _ = unsafe unlink(path) }
+        ListeningSockets.shared.close(descriptor)
     }
 
     override func loopEnds(_ loop: Loop) { stop(loop) }

@@ -15,6 +15,8 @@ public struct SocketOptions: Sendable, Equatable {
     public var mostUnsent = 0
     /// Connections that the kernel holds for a listener that has not accepted them yet.
     public var backlog: Int32 = 4096
+    /// Who may connect to a listening Unix socket, as for files; nil leaves it to the process's umask.
+    public var fileMode: UInt32?
     public init() {}
 
     func apply(to descriptor: Int32, family: Int32) {
@@ -50,10 +52,10 @@ extension OwnedDescriptor {
 
     /// A bound socket that listens. `:port` takes both families, or IPv4 alone where there is no IPv6.
     package static func listening(
-        on address: SocketAddress, sharesPort: Bool = false, backlog: Int32 = 16
+        on address: SocketAddress, sharesPort: Bool = false, backlog: Int32 = 16, fileMode: UInt32? = nil
     ) throws(SystemError) -> OwnedDescriptor {
         do throws(SystemError) {
-            let socket = try bound(to: address, SOCK_STREAM, sharesPort: sharesPort)
+            let socket = try bound(to: address, SOCK_STREAM, sharesPort: sharesPort, fileMode: fileMode)
             if listen(socket.number, backlog) != 0 { throw SystemError.last }
             return socket
         } catch {
@@ -63,12 +65,14 @@ extension OwnedDescriptor {
     }
 
     static func bound(
-        to address: SocketAddress, _ type: __socket_type, sharesPort: Bool
+        to address: SocketAddress, _ type: __socket_type, sharesPort: Bool, fileMode: UInt32? = nil
     ) throws(SystemError) -> OwnedDescriptor {
         let socket = try socket(address.family, type)
         set(socket.number, SOL_SOCKET, SO_REUSEADDR, type == SOCK_STREAM ? 1 : 0)
         if sharesPort { set(socket.number, SOL_SOCKET, SO_REUSEPORT, 1) }
         if address.family == AF_INET6 { set(socket.number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
+        // Before the file is there: nobody may connect to it in between.
+        if let fileMode, address.family == AF_UNIX, fchmod(socket.number, fileMode) != 0 { throw SystemError.last }
         let result = unsafe address.withSystemAddress { unsafe bind(socket.number, $0, $1) }
         if result != 0 { throw SystemError.last }
         return socket

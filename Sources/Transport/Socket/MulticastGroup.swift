@@ -45,18 +45,21 @@ public struct MulticastGroup: Sendable, Hashable {
     }
 }
 
-extension OwnedDescriptor {
-    func join(_ group: MulticastGroup) throws(SystemError) {
+extension MulticastGroup {
+    /// The socket hears the group from now on.
+    func join(with descriptor: Int32) throws(SystemError) {
         var request = ip_mreq()
-        request.imr_multiaddr.s_addr = group.membership.group.bigEndian
-        request.imr_interface.s_addr = group.membership.interface.bigEndian
+        request.imr_multiaddr.s_addr = membership.group.bigEndian
+        request.imr_interface.s_addr = membership.interface.bigEndian
         // Safe because the call reads the request and keeps nothing of it.
         let size = socklen_t(MemoryLayout<ip_mreq>.size)
-        guard unsafe setsockopt(number, Int32(IPPROTO_IP), IP_ADD_MEMBERSHIP, &request, size) == 0 else {
+        guard unsafe setsockopt(descriptor, Int32(IPPROTO_IP), IP_ADD_MEMBERSHIP, &request, size) == 0 else {
             throw SystemError.last
         }
     }
+}
 
+extension OwnedDescriptor {
     func speak(to group: MulticastGroup) throws(SystemError) {
         var own = in_addr(s_addr: group.membership.interface.bigEndian)
         // Safe because the call reads the address and keeps nothing of it.

@@ -1,6 +1,7 @@
 import Glibc
 
-/// Where a socket is, or its peer. Text forms: `10.0.0.1:80`, `[::1]:80`, `:80` (every address), `unix:/run/a.sock`.
+/// Where a socket is, or its peer. Text forms: `10.0.0.1:80`, `[::1]:80`, `:80` (every address), `unix:/run/a.sock`,
+/// `fd:web`.
 public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
     /// Not a socket, or one without a name.
     case none
@@ -9,6 +10,8 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
     case ipv6(high: UInt64, low: UInt64, port: UInt16, scope: UInt32 = 0)
     /// A path; an abstract name starts with `@`.
     case unix(String)
+    /// To listen: a socket that was passed to the process under this name.
+    case passed(String)
 
     public static func loopback(port: UInt16 = 0) -> SocketAddress { .ipv4(0x7f00_0001, port: port) }
 
@@ -18,6 +21,12 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
             let path = String(text.dropFirst(5))
             guard !path.isEmpty, path.utf8.count < Self.maxPath else { return nil }
             self = .unix(path)
+            return
+        }
+        if text.hasPrefix("fd:") {
+            let name = String(text.dropFirst(3))
+            guard !name.isEmpty, name.utf8.count < 256 else { return nil }
+            self = .passed(name)
             return
         }
         guard let (host, port) = HostPort.split(text) else { return nil }
@@ -50,7 +59,7 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
     public var port: UInt16 {
         switch self {
         case .ipv4(_, let port), .ipv6(_, _, let port, _): port
-        case .none, .unix: 0
+        case .none, .unix, .passed: 0
         }
     }
 
@@ -60,7 +69,7 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         case .ipv4(let address, _): .ipv4(address, port: 0)
         case .ipv6(0, let low, _, _) where low >> 32 == 0xffff: .ipv4(UInt32(truncatingIfNeeded: low), port: 0)
         case .ipv6(let high, let low, _, let scope): .ipv6(high: high, low: low, port: 0, scope: scope)
-        case .unix, .none: .none
+        case .unix, .passed, .none: .none
         }
     }
 
@@ -70,7 +79,7 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         switch host {
         case .ipv4(let address, _): return address >> 24 == 127
         case .ipv6(let high, let low, _, _): return high == 0 && low == 1
-        case .unix, .none: return false
+        case .unix, .passed, .none: return false
         }
     }
 
@@ -88,7 +97,7 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .ipv4(let address, _): .ipv4(address, port: port)
         case .ipv6(let high, let low, _, let scope): .ipv6(high: high, low: low, port: port, scope: scope)
-        case .unix, .none: self
+        case .unix, .passed, .none: self
         }
     }
 
@@ -96,6 +105,7 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .none: return "nowhere"
         case .unix(let path): return "unix:\(path)"
+        case .passed(let name): return "fd:\(name)"
         case .ipv4(let address, let port):
             return (0..<4).map { "\(address >> (24 - 8 * $0) & 255)" }.joined(separator: ".") + ":\(port)"
         case .ipv6(_, _, let port, let scope):
@@ -123,7 +133,7 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .ipv4: AF_INET
         case .ipv6: AF_INET6
-        case .unix, .none: AF_UNIX
+        case .unix, .passed, .none: AF_UNIX
         }
     }
 
@@ -155,7 +165,7 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
                 v6.sin6_addr = unsafe unsafeBitCast((high.bigEndian, low.bigEndian), to: in6_addr.self)
                 unsafe raw.storeBytes(of: v6, as: sockaddr_in6.self)
                 length = MemoryLayout<sockaddr_in6>.size
-            case .unix, .none:
+            case .unix, .passed, .none:
                 unsafe raw.storeBytes(of: sa_family_t(AF_UNIX), as: sa_family_t.self)
                 length = 2
                 guard case .unix(let path) = self else { break }

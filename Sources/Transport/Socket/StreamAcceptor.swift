@@ -26,37 +26,44 @@ public struct StreamAcceptor: Acceptor {
 
     public func open<Intake: LinkIntake>(into intakes: [LoopBound<Intake>]) async throws(ListenError) -> Listening {
         guard let first = intakes.first else { throw .noLoops }
-        if case .unix(let path) = address { try Self.removeStaleSocket(path, address) }
         let settings = ListenerSettings(options: options, queue: queue, limits: limits)
         var listeners: [LoopBound<Listener>] = []
         var hands: [(home: EventLoop, mailbox: Mailbox<DetachedLink>)] = []
-        var bound = address
+        let wantsShares = spread == .kernel && intakes.count > 1 && address.family != AF_UNIX
+        let socket = try openSocket(on: address, sharesPort: wantsShares)
+        var descriptors = [socket.descriptor]
         do throws(ListenError) {
-            switch spread {
-            case .kernel where intakes.count > 1 && address.family != AF_UNIX:
-                for intake in intakes {
-                    let (listener, local) = try await Self.listen(
-                        on: bound, sharesPort: true, intake, settings, hands: [])
-                    listeners.append(listener)
-                    bound = local
-                }
-            case .kernel, .dealt:
+            // A socket that was passed may be the only one that there can be.
+            let isShared = wantsShares && socket.sharesPort
+            if !isShared {
                 // A hand for each loop but the first, which keeps its own share.
                 for intake in intakes.dropFirst() {
                     let mailbox = await intake.run { loop, intake in Listener.hand(on: loop, intake, settings) }
                     hands.append((intake.home, mailbox))
                 }
-                let (listener, local) = try await Self.listen(
-                    on: address, sharesPort: false, first, settings, hands: hands.map(\.mailbox))
-                listeners.append(listener)
-                bound = local
+            }
+            listeners.append(try await Self.listen(on: socket, first, settings, hands: hands.map(\.mailbox)))
+            for intake in isShared ? intakes.dropFirst() : [] {
+                let another = try openSocket(on: socket.local, sharesPort: true)
+                descriptors.append(another.descriptor)
+                listeners.append(try await Self.listen(on: another, intake, settings, hands: []))
             }
         } catch {
             await Self.stop(listeners, hands)
             throw error
         }
         let (opened, dealt) = (listeners, hands)
-        return Listening(address: bound) { await Self.stop(opened, dealt) }
+        let listening = Listening(address: socket.local) { await Self.stop(opened, dealt) }
+        ListeningSockets.shared.attach(listening, to: descriptors)
+        return listening
+    }
+
+    private func openSocket(
+        on address: SocketAddress, sharesPort: Bool
+    ) throws(ListenError) -> ListeningSockets.Opened {
+        do throws(SystemError) {
+            return try ListeningSockets.shared.open(address, .stream, sharesPort: sharesPort, options)
+        } catch { throw ListenError(address, error) }
     }
 
     private static func stop(
@@ -66,41 +73,30 @@ public struct StreamAcceptor: Acceptor {
             await listener.run { loop, listener in listener.stop(loop) }
             await listener.release()
         }
-        for (home, mailbox) in hands { await home.run { loop in loop.remove(mailbox) } }
+        // Connections that were accepted and dealt are not lost.
+        for (home, mailbox) in hands { await home.run { loop in loop.finish(mailbox) } }
     }
 
     private static func listen<Intake: LinkIntake>(
-        on address: SocketAddress, sharesPort: Bool, _ intake: LoopBound<Intake>, _ settings: ListenerSettings,
+        on socket: ListeningSockets.Opened, _ intake: LoopBound<Intake>, _ settings: ListenerSettings,
         hands: [Mailbox<DetachedLink>]
-    ) async throws(ListenError) -> (LoopBound<Listener>, SocketAddress) {
+    ) async throws(ListenError) -> LoopBound<Listener> {
+        let (descriptor, local) = (socket.descriptor, socket.local)
         do throws(SystemError) {
-            let socket = try OwnedDescriptor.listening(
-                on: address, sharesPort: sharesPort, backlog: settings.options.backlog)
-            let local = socket.localAddress
-            let descriptor = socket.release()
             let listener = try await intake.map { loop, intake throws(SystemError) in
                 let listener = Listener(
                     descriptor: descriptor, address: local, settings: settings, intake: intake, hands: hands)
                 do throws(SystemError) {
-                    try loop.watch(listener, for: .read)
+                    try loop.watch(listener, for: [])
                 } catch {
-                    close(descriptor)
+                    ListeningSockets.shared.close(descriptor)
                     throw error
                 }
                 return listener
             }
-            return (listener, local)
-        } catch { throw ListenError(address, error) }
-    }
-
-    /// A socket file that nobody answers at is left from a process that ended; one that answers is in use.
-    private static func removeStaleSocket(_ path: String, _ address: SocketAddress) throws(ListenError) {
-        guard !path.hasPrefix("@") else { return }
-        do throws(SystemError) {
-            let probe = try OwnedDescriptor.socket(AF_UNIX, SOCK_STREAM)
-            let result = unsafe address.withSystemAddress { unsafe connect(probe.number, $0, $1) }
-            if result == 0 { throw SystemError(number: EADDRINUSE) }
-            if errno == ECONNREFUSED { _ = unsafe unlink(path) }
-        } catch { throw ListenError(address, error) }
+            let start = { @Sendable in await listener.run { loop, listener in listener.start(loop) } }
+            if !socket.isGiven || ListeningSockets.shared.whenAlone(start) { await start() }
+            return listener
+        } catch { throw ListenError(local, error) }
     }
 }

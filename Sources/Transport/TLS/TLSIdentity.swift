@@ -49,6 +49,14 @@ public struct TLSIdentity: Sendable {
         get throws(TLSError) { TLSFingerprint(try load().chain[0]) }
     }
 
+    /// When the certificate ends, in words, and whether that was before now.
+    public var validity: (until: String, hasExpired: Bool) {
+        get throws(TLSError) {
+            let certificate = try load().chain[0]
+            return (certificate.validUntil, certificate.hasExpired)
+        }
+    }
+
     var files: [String] {
         if case .files(let certificate, let key) = source { [certificate, key] } else { [] }
     }

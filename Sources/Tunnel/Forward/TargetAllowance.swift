@@ -80,7 +80,7 @@ extension SocketAddress {
         switch host {
         case .ipv4(let address, _): address >> 16 == 0xa9fe
         case .ipv6(let high, _, _, _): high >> 54 == 0xfe80 >> 6
-        case .unix, .none: false
+        case .unix, .passed, .none: false
         }
     }
 
@@ -89,7 +89,7 @@ extension SocketAddress {
         switch host {
         case .ipv4(let address, _): address >> 24 == 0
         case .ipv6(let high, let low, _, _): high == 0 && low == 0
-        case .unix, .none: false
+        case .unix, .passed, .none: false
         }
     }
 }

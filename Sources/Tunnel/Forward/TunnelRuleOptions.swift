@@ -53,7 +53,7 @@ extension ProxyAnnouncement {
             switch visitor {
             case .ipv4: .ipv4(0, port: 0)
             case .ipv6: .ipv6(high: 0, low: 0, port: 0)
-            case .unix, .none: .none
+            case .unix, .passed, .none: .none
             }
         self.init(source: visitor, destination: anywhere, version: version)
     }

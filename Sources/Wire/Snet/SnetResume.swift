@@ -7,7 +7,7 @@ package struct SnetResume: Equatable, Sendable {
     package let read: UInt64
     private let proof: [UInt8]
 
-    static let size = 40
+    package static let size = 40
 
     /// The request of the stream's own end.
     package init(_ stream: SnetStream) {
@@ -15,14 +15,15 @@ package struct SnetResume: Equatable, Sendable {
         proof = Self.proof(id, written, read, key: stream.key)
     }
 
-    init(_ bytes: [UInt8]) {
+    /// Of exactly `size` bytes.
+    package init(_ bytes: [UInt8]) {
         id = UInt64(bytes, at: 0)
         written = UInt64(bytes, at: 8)
         read = UInt64(bytes, at: 16)
         proof = Array(bytes[24..<Self.size])
     }
 
-    var bytes: [UInt8] { Self.head(id, written, read) + proof }
+    package var bytes: [UInt8] { Self.head(id, written, read) + proof }
 
     /// Whether it was made with the key of the stream. It may still be a copy of an older request.
     package func isGenuine(key: UInt64) -> Bool { isSame(proof, Self.proof(id, written, read, key: key)) }
