@@ -8,9 +8,10 @@ struct Main {
     static let command = Command(
         "omniway", summary: "Connects clients, servers, private networks and peers over long-lived links.",
         subcommands: [
-            Up.command, Check.command, RunGateway.command, RunNode.command, RunClient.command, Expose.command,
-            TunnelCommand.command, RunPeer.command, SimulateMesh.command, Repl.command, AskDocs.command,
-            ShowCluster.command, ShowCommands.completion, ShowCommands.manual, ShowVersion.command,
+            Up.command, Check.command, Doctor.command, Upgrade.command, RunGateway.command, RunNode.command,
+            RunClient.command, Expose.command, TunnelCommand.command, RunPeer.command, SimulateMesh.command,
+            Repl.command, AskDocs.command, ShowCluster.command, ShowCommands.completion, ShowCommands.manual,
+            ShowVersion.command,
         ])
 
     nonisolated static func main() {
@@ -31,6 +32,8 @@ struct Main {
         case ["completion"]: ShowCommands.complete(call)
         case ["manual"]: ShowCommands.showManual(call)
         case ["check"]: Check.run(call)
+        case ["doctor"]: Doctor.run(call)
+        case ["upgrade"]: Upgrade.run(call)
         case ["gateway"]: RunGateway.run(call)
         case ["repl"]: Repl.run(call)
         case ["docs"]: AskDocs.run(call)

@@ -32,16 +32,18 @@ enum RunGateway {
         // Nil until the ports are open: who cannot open them must not take the file of who has them.
         let pid = Lock<PidFile?>(nil)
         let program = NodeProgram(
-            name: "omniway gateway", signals: signals, commands: commands, atEnd: { pid.withLock { $0?.remove() } },
+            name: "omniway gateway", signals: signals, door: files.upgrade, commands: commands,
+            atEnd: { pid.withLock { $0?.remove() } },
             connections: "virtual connections")
         program.run(process) { node in
             let part = try await node.start { loops in try await GatewayPart(configuration, on: loops) }
-            try pid.withLock { $0 = try PidFile(files) }
             commands.registerLookups(of: node.loops, [part.inventory])
-            // In the words of the original, which scripts look for: the port may have been chosen by the system.
-            for door in part.doors { complain("setup \(door.side.rawValue) listener at - \(door.address)") }
-            warn(of: configuration, part)
-            await node.ready()
+            return { isSuccessor in
+                try pid.withLock { $0 = try PidFile(files, isSuccessor: isSuccessor) }
+                // In the words of the original, which scripts look for: the port may have been chosen by the system.
+                for door in part.doors { complain("setup \(door.side.rawValue) listener at - \(door.address)") }
+                warn(of: configuration, part)
+            }
         }
     }
 

@@ -27,8 +27,10 @@ struct RunningGateway {
     }
 
     /// What a script says and how it ends: `code <number>` is its last line.
-    static func script(_ script: String) async throws -> [String] {
-        let program = try await TestProgram(["bash", "-c", "(\(script)\n); echo code $?"]) { $0.hasPrefix("code ") }
+    static func script(_ script: String, within limit: Duration = .seconds(20)) async throws -> [String] {
+        let program = try await TestProgram(["bash", "-c", "(\(script)\n); echo code $?"], within: limit) {
+            $0.hasPrefix("code ")
+        }
         let lines = await program.lines
         await program.stop()
         return lines

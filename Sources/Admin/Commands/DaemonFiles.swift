@@ -1,4 +1,5 @@
-/// The files by which an operator and a daemon meet, in one folder: `<name>.pid`, `<name>.cmd`, `<name>.<what>.prof`.
+/// The files by which an operator and a daemon meet, in one folder: `<name>.pid`, `<name>.cmd`,
+/// `<name>.sock`, `<name>.<what>.prof`.
 public struct DaemonFiles: Sendable {
     /// What all of them begin with.
     public let name: String
@@ -15,6 +16,8 @@ public struct DaemonFiles: Sendable {
     public var pid: String { "\(folder)/\(name).pid" }
     /// The next command.
     public var command: String { "\(folder)/\(name).cmd" }
+    /// The socket at which the daemon is asked to give its place to a new process.
+    public var upgrade: String { "\(folder)/\(name).sock" }
     /// What a command found.
     func profile(_ what: String) -> String { "\(folder)/\(name).\(what).prof" }
 

@@ -7,16 +7,17 @@ public struct PidFile: Sendable {
     private let content: [UInt8]
 
     /// Writes the file. One that is there already was left by a process that could not remove it, or belongs to a
-    /// second one in the same folder: it is replaced, with a warning in the latter case.
-    public init(_ files: DaemonFiles, log: Log = .shared) throws(DaemonFileError) {
-        try self.init(files, pid: getpid(), log: log)
+    /// second one in the same folder: it is replaced, with a warning in the latter case. A successor takes it from the
+    /// process whose place it takes.
+    public init(_ files: DaemonFiles, isSuccessor: Bool = false, log: Log = .shared) throws(DaemonFileError) {
+        try self.init(files, pid: getpid(), isSuccessor: isSuccessor, log: log)
     }
 
-    init(_ files: DaemonFiles, pid: Int32, log: Log) throws(DaemonFileError) {
+    init(_ files: DaemonFiles, pid: Int32, isSuccessor: Bool = false, log: Log) throws(DaemonFileError) {
         path = files.pid
         content = pid == 1 ? [] : Array("\(pid)".utf8)
         guard !content.isEmpty else { return }
-        if let other = Self.holder(of: path), other != pid, Self.isSameProgram(other) {
+        if !isSuccessor, let other = Self.holder(of: path), other != pid, Self.isSameProgram(other) {
             log.warning(
                 "pid file taken over",
                 ["file": path, "pid": "\(other)", "hint": "that process runs too; give each a folder of its own"])

@@ -27,13 +27,16 @@ enum RunNode {
             complain("omniway node: \(error)")
             return .usage
         }
-        let program = NodeProgram(name: "omniway node", signals: signals, connections: "visitors")
+        let program = NodeProgram(
+            name: "omniway node", signals: signals, door: configuration.folder.file("node.sock"),
+            connections: "visitors")
         program.run(process) { node in
             let part = try await node.start { loops in try await TunnelPart(configuration, on: loops) }
-            await announce(part, node)
-            warn(of: configuration, part)
             await part.ready()
-            await node.ready()
+            return { _ in
+                await announce(part, node)
+                warn(of: configuration, part)
+            }
         }
     }
 

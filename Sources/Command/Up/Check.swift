@@ -42,13 +42,13 @@ enum Check {
         while true { sleep(.max) }
     }
 
-    private struct Finding {
+    struct Finding {
         let what: String
         let fault: String?
     }
 
     /// Starts each part alone and stops it again: what could not start says so in the same words as `omniway up`.
-    @concurrent private static func findings(_ plan: UpPlan) async -> [Finding] {
+    @concurrent static func findings(_ plan: UpPlan) async -> [Finding] {
         var findings: [Finding] = []
         if let fault = await fault(of: { _ = try await Node(plan.process).stop() }) {
             findings.append(Finding(what: "admin", fault: fault))

@@ -41,12 +41,12 @@ enum Up {
         }
         let current = Lock(settings)
         let program = NodeProgram(
-            name: "omniway up", signals: signals, hangUp: { reload(call, environment, current) })
+            name: "omniway up", signals: signals, door: plan.folder.file("up.sock"),
+            hangUp: { reload(call, environment, current) })
         program.run(plan.process) { node in
             await node.allow(plan.adminKeys)
             try await start(plan, on: node)
-            await announce(node)
-            await node.ready()
+            return { _ in await announce(node) }
         }
     }
 
@@ -74,9 +74,12 @@ enum Up {
     private static func startRoom(_ plan: UpPlan, behind gateway: GatewayPart?, on node: Node) async throws {
         let app = try roomApp()
         app.listen(.webSocket("\(plan.room.listen)"))
-        if let servers = gateway?.doors.first(where: { $0.side == .server && $0.carrier == .tcp }) {
+        if let gateway {
+            // Not by a port, at which another process may accept that gives its place to this one.
+            let way = InProcess()
+            try await gateway.gateway.listen(for: .server, on: way)
             let key = plan.gateway.gateway.keys[0].revealed
-            app.listen(.gateway("\(servers.address)", serverID: plan.room.server, key: key))
+            app.listen(.gateway(over: way, .server(plan.room.server, key: key)))
         }
         _ = try await node.start { try await AppPart(app, on: $0) }
         _ = try await node.start { try await HTTPPart("room page", at: plan.room.page, on: $0) { roomPages(on: $0) } }
@@ -130,10 +133,11 @@ enum Up {
         }
         let changes = current.withLock { $0.changes(to: settings) }
         for change in changes {
+            let words = UpSettings.isSecret(change.path) ? change.path : "\(change)"
             if UpSettings.live.contains(change.path) {
-                Log.shared.notice("setting changed", ["setting": "\(change)"])
+                Log.shared.notice("setting changed", ["setting": words])
             } else {
-                Log.shared.warning("setting needs a restart", ["setting": "\(change)"])
+                Log.shared.warning("setting needs a restart", ["setting": words])
             }
         }
         LogFlags.configureLevel(settings["log"])

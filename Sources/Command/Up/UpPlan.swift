@@ -79,9 +79,10 @@ struct UpPlan: Sendable {
     ) throws -> (settings: Settings, unknown: [String]) {
         var settings = UpSettings.all
         if !file.isEmpty { try settings.read(file: file) }
-        // Secrets of clusters and groups stand in no file of settings.
-        let secrets: Set<String> = ["OMNIWAY_CLUSTER_KEY", MeshFlags.variable]
-        let unknown = try settings.set(from: environment.filter { !secrets.contains($0.key) })
+        // Secrets of clusters and groups stand in no file of settings, and what a process is told by the one whose
+        // place it takes is none.
+        let others: Set<String> = ["OMNIWAY_CLUSTER_KEY", MeshFlags.variable, "OMNIWAY_PREDECESSOR"]
+        let unknown = try settings.set(from: environment.filter { !others.contains($0.key) })
         for word in words { try settings.set(word) }
         settings.set(from: call)
         return (settings, unknown)

@@ -95,6 +95,12 @@ enum UpSettings {
                 flags: [Echo.listen, Echo.idle, Echo.connections, Echo.perAddress]),
         ])
 
+    /// What nobody is to read in a log or an archive.
+    static func isSecret(_ path: String) -> Bool {
+        let key = path.split(separator: ".").last?.lowercased() ?? ""
+        return ["key", "secret", "password", "code", "token"].contains { key.hasSuffix($0) }
+    }
+
     /// What takes effect when the file changes while the node runs. Certificates do by themselves.
     static let live: Set<String> = ["log.level", "log.format"]
 }

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import OmniwayAdmin
 public import OmniwayApp
@@ -12,12 +13,17 @@ extension App {
         loops count: Int = EventLoops.defaultCount, admin address: SocketAddress? = nil, joinsCluster: Bool = false
     ) async throws {
         let events = ProcessSignals().events
+        let environment = ProcessInfo.processInfo.environment
+        ListeningSockets.shared.takeFromSupervisor(environment)
+        let service = Supervisor(environment)
         var configuration = Node.Configuration()
         (configuration.loops, configuration.admin) = (count, address)
         configuration.drainLimit = settings.drainLimit
         let node = try await Node(configuration)
         _ = try await node.start { loops in try await AppPart(self, joinsCluster: joinsCluster, on: loops) }
         await node.ready()
+        service.ready()
+        let watch = Task.detached { await service.watch(node.loops) }
         for port in await node.ports {
             if port.name == "admin" {
                 Log.shared.notice("admin listens", ["url": port.address])
@@ -26,10 +32,12 @@ extension App {
             }
         }
         await Self.serve(until: events)
+        service.stopping()
         let hurry = Task.detached { for await event in events { if case .end = event { exit(1) } } }
         let cutOff = await node.stop()
         if cutOff > 0 { Log.shared.warning("messages cut off", ["count": "\(cutOff)"]) }
         hurry.cancel()
+        watch.cancel()
         Log.shared.flush()
     }
 

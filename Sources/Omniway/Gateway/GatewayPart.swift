@@ -42,7 +42,8 @@ public actor GatewayPart: NodePart {
         var (doors, listening): ([Door], [Listening]) = ([], [])
         do throws(GatewayStartError) {
             for side in GatewaySide.allCases {
-                let settings = side == .client ? configuration.clients : configuration.servers
+                var settings = side == .client ? configuration.clients : configuration.servers
+                settings.snet?.name = "gateway.\(side.rawValue)s"
                 for port in settings.ports {
                     let dialect = port.dialect ?? settings.dialect
                     let acceptor = try Self.acceptor(for: port, settings, configuration)
