@@ -24,7 +24,7 @@ import Testing
             let blocked = Task { await loops.loops[1].run { _ in gate.waitBlocking() } }
             await gate.entered()
             // One may be under way; then there are none.
-            try await Task.sleep(for: .milliseconds(50))
+            try await Task.sleep(for: .milliseconds(250))
             let before = await manager.snapshot().number("omniway_datagrams_read_total") ?? 0
             try await Task.sleep(for: .milliseconds(400))
             #expect(await manager.snapshot().number("omniway_datagrams_read_total") ?? 0 == before)
