@@ -14,14 +14,17 @@ package enum ClusterFlags {
         help: "What its keys in the registry begin with; clusters that share one have different ones.")
 
     static let etcdUser = Flag(
-        "etcd-user", .string, default: "", placeholder: "text", help: "Who this is to a registry that asks for a login.")
+        "etcd-user", .string, default: "", placeholder: "text",
+        help: "Who this is to a registry that asks for a login.")
     static let etcdPassword = Flag(
-        "etcd-password-file", .string, default: "", placeholder: "path", help: "A file with the password of --etcd-user.")
+        "etcd-password-file", .string, default: "", placeholder: "path",
+        help: "A file with the password of --etcd-user.")
     static let natsCredentials = Flag(
         "nats-creds", .string, default: "", placeholder: "path",
         help: "Who this is to a bus that asks for a login, where its address does not say so: a .creds file of nsc.")
     static let natsKey = Flag(
-        "nats-nkey-file", .string, default: "", placeholder: "path", help: "The same by a file with the seed of an nkey.")
+        "nats-nkey-file", .string, default: "", placeholder: "path",
+        help: "The same by a file with the seed of an nkey.")
     static let roots = Flag(
         "cluster-ca", .string, default: "", placeholder: "path",
         help: "Certificates in PEM that sign those of https:// and tls:// here, instead of the system's.")

@@ -4,8 +4,8 @@ import OmniwayTransport
 import OmniwayWire
 
 extension ClusterPart {
-    /// Hears what others want of this server, on the first loop for all of them. It waits until `serve`: perhaps another
-    /// server has the name.
+    /// Hears what others want of this server, on the first loop for all of them. It waits until `serve`: another server
+    /// may have the name.
     func listen() throws(BusError) {
         if listening != nil || hasEnded { return }
         let calls = try port.subscribe(ClusterSubject.server(own.type, own.id)) { [unowned self] message in

@@ -41,7 +41,7 @@ final class Serving: Caller {
         ended(call)
     }
 
-    func ended(_ call: Call) {
+    func ended(_ call: any UnderWay) {
         cluster.calls[number] = nil
         shard.callEnded()
     }

@@ -289,9 +289,7 @@ final class AppConnection: LinkHandler, Caller {
         ended(call)
     }
 
-    func ended(_ call: Call) { ended(call as any UnderWay) }
-
-    private func ended(_ call: any UnderWay) {
+    func ended(_ call: any UnderWay) {
         shard.callEnded()
         if let index = calls.firstIndex(where: { $0 === call }) { calls.remove(at: index) }
         roomAgain()

@@ -12,7 +12,7 @@ protocol Caller: AnyObject {
     /// Its time was over, or nobody wanted it any more, in the turn in which it came.
     func neverBegan(_ call: Call)
     func answer(_ outcome: Result<[UInt8], any Error>, id: UInt64, _ route: Route, _ context: Context)
-    func ended(_ call: Call)
+    func ended(_ call: any UnderWay)
 }
 
 /// A message whose handler may wait: a task of the loop.
