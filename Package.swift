@@ -87,7 +87,8 @@ let package = Package(
             "Command",
             [
                 "Omniway", "OmniwayCommand", "EchoExample", "WebExample", "CommandsExample", "GatewayExample",
-                "ChatExample", "RoomExample", "BrowserSupport", "OmniwayArguments", "OmniwayGateway", "OmniwayWire",
+                "ChatExample", "RoomExample", "BrowserSupport", "ClusterSupport", "OmniwayArguments", "OmniwayGateway",
+                "OmniwayWire",
                 "OmniwayTransport", "OmniwayTesting", "ConformanceServer",
             ]),
         tests("Admin", ["OmniwayAdmin", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting"]),
@@ -186,7 +187,7 @@ let package = Package(
         benchmark("SnetBenchmark", "snet"),
         benchmark("AppBenchmark", "app", ["Omniway"]),
         benchmark("BusBenchmark", "bus", ["OmniwayCluster"]),
-        benchmark("TunnelBenchmark", "tunnel", ["OmniwayTunnel"]),
+        benchmark("TunnelBenchmark", "tunnel", ["OmniwayTunnel", "OmniwayCluster"]),
         benchmark("MeshBenchmark", "mesh", ["OmniwayWire", "OmniwayTesting"]),
     ]
 )

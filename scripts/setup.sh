@@ -15,6 +15,7 @@ build_packages=(
 
 # What the tests need besides: the programs that they start.
 test_packages=(
+    bind9-dnsutils iperf3 # Go through a tunnel, by UDP and by TCP.
     chromium     # Loads a page of ours and talks over our WebSocket.
     curl openssl # Talk to our servers, and serve our clients.
     etcd-server  # Keeps what the nodes of a cluster know; our registry talks to it.
@@ -29,7 +30,8 @@ test_packages=(
 bench_packages=(
     etcd-server             # What the servers of a cluster know each other by.
     libnats-dev nats-server # The other client of NATS, and its server.
-    nginx-light # Serves the same page beside our HTTP server.
+    haproxy socat libnginx-mod-stream # Relay beside our tunnel.
+    nginx-light # Serves the same page beside our HTTP server, and relays too.
     openssl     # Makes a certificate, and says what the cryptography alone takes.
     python3     # Drives some of them.
     strace      # Counts system calls.

@@ -1,52 +1,64 @@
 import Glibc
+import OmniwayCluster
 import OmniwayTelemetry
 import OmniwayTransport
+import OmniwayTunnel
 
-/// A TCP port exposed through a carrier, all in one process: source, server, client and sink have a loop each. What the
-/// loops of server and client cost is what a tunnel costs; the processors of the other two are not counted.
+/// A node that lets any number of clients register, and many clients with rules in one process: what a node holds for
+/// each of them is seen from outside.
+///
+///     TunnelBenchmark node PORT               a node with TLS, until it is killed
+///     TunnelBenchmark clients PORT COUNT      so many clients with four rules each; a line when all are there
 @main
 struct TunnelBenchmark {
     nonisolated static func main() async throws {
         signal(SIGPIPE, SIG_IGN)
-        let mebibytes = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 1024
-        print("CPU of server and client, s/GiB; rivals: frp mux 1.94, with TLS 3.05; targets 1.0, 1.8; alone 0.35")
-        for (name, way) in [("mux", Way.plain), ("mux + TLS", .tls), ("alone", .bulk)] {
-            for visitors in way == .bulk ? [1] : [1, 8] {
-                let tunnel = try await Tunnel(way)
-                let (wall, cpu) = try await tunnel.carry(mebibytes << 20, visitors: visitors)
-                let gibibytes = Double(mebibytes) / 1024
-                print(
-                    "throughput  \(name), \(visitors) streams: \(three(cpu / gibibytes)) s/GiB, "
-                        + "\(Int(Double(mebibytes) / wall)) MiB/s")
-                await tunnel.stop()
-            }
+        let words = CommandLine.arguments
+        guard words.count > 2, let port = UInt16(words[2]) else { return print("see Benchmarks/tunnel/run") }
+        switch words[1] {
+        case "node": try await serve(at: port)
+        default: try await visit(port, words.count > 3 ? Int(words[3]) ?? 1 : 1)
         }
-        for (name, way) in [("mux", Way.plain), ("mux + TLS", .tls)] {
-            let tunnel = try await Tunnel(way)
-            let alone = try await tunnel.roundTrips(20_000)
-            print("round trip  \(name), 64 B: p50 \(alone.p50) us, p99 \(alone.p99) us")
-            let opening = try await tunnel.open(20_000, at: 32)
-            print("opening     \(name): \(Int(opening.perSecond)) streams/s, \(Int(opening.cpu)) us CPU each")
-            await tunnel.stop()
-        }
-        let tunnel = try await Tunnel(.plain)
-        let before = resident()
-        try await tunnel.stall(50, for: 4)
-        print("stalled     50 streams that nobody reads: \(resident() - before) KiB more (target 8192)")
-        await tunnel.stop()
-        fflush(nil)
+        try await Task.sleep(for: .seconds(3600))
     }
 
-    private static func three(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
+    private static func serve(at port: UInt16) async throws {
+        let loop = EventLoop()
+        var settings = TunnelNodeSettings()
+        settings.registrations = RateLimit(1 << 20, in: .seconds(60))
+        let registry = try await Registry.open(.memory, on: loop)
+        let node = await TunnelNode.start(on: loop, registry: registry, settings: settings)
+        let tls = try TLSServer(TLSIdentity.selfSigned("localhost"), minimum: .v13)
+        let limits = ConnectionLimits(total: 1 << 17, perAddress: 1 << 17)
+        _ = try await tls.over(StreamAcceptor(.loopback(port: port), limits: limits)).open(into: [node])
+    }
 
-    /// Of this process, in KiB.
-    private static func resident() -> Int {
-        guard let file = unsafe fopen("/proc/self/statm", "r") else { return 0 }
-        defer { unsafe fclose(file) }
-        var line = [CChar](repeating: 0, count: 200)
-        guard unsafe fgets(&line, 200, file) != nil else { return 0 }
-        let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let pages = words.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-        return pages * 4
+    private static func visit(_ port: UInt16, _ count: Int) async throws {
+        let loop = EventLoop()
+        let ready = Lock(0)
+        let tls = try TLSClient(host: "localhost", trust: .anybody, minimum: .v13)
+        var clients: [LoopBound<TunnelClient>] = []
+        for index in 0..<count {
+            let client = await TunnelClient.start(
+                on: loop, nodes: [tls.over(StreamDialer(.loopback(port: port)))]
+            ) { event, client in
+                guard case .loggedIn = event else { return }
+                for rule in 0..<4 {
+                    client.add(
+                        TunnelRuleRequest(
+                            listen: "rule\(rule).client\(index).of\(getpid()).example", target: "http://10.0.0.1:80",
+                            of: client.identity?.tunnel ?? "")
+                    ) { result in
+                        if case .success = result { ready.withLock { $0 += 1 } } else { print(result) }
+                    }
+                }
+            }
+            clients.append(client)
+            // A few at a time: the handshakes of all at once would time out on a slow machine.
+            while ready.withLock({ $0 }) < (index - 64) * 4 { try await Task.sleep(for: .milliseconds(5)) }
+        }
+        while ready.withLock({ $0 }) < count * 4 { try await Task.sleep(for: .milliseconds(5)) }
+        print("all \(clients.count) are there")
+        fflush(nil)
     }
 }

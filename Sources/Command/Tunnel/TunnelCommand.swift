@@ -40,6 +40,12 @@ enum TunnelCommand {
     private static let group = Flag(
         "group-file", .string, default: "", placeholder: "path",
         help: "A file with a word that clients share who take turns for one name or port.")
+    private static let health = Flag(
+        "health-check", .string, default: "", placeholder: "tcp|/path",
+        help: "Of a group: visitors go to no target that takes no connection, or does not answer for the path.")
+    private static let bulk = Flag(
+        "bulk", .boolean, default: false,
+        help: "Visitors bring much: each has a connection of its own between client and node.")
     private enum Announcement: String, CaseIterable { case none, v1, v2 }
 
     private static let listen = Argument(
@@ -63,7 +69,7 @@ enum TunnelCommand {
 
                 flags: [
                     of, code, codeFile, connections, sources, bandwidth, monthly, login, host, passesTLS, trustsAny,
-                    announcement, group,
+                    announcement, group, health, bulk,
                 ],
                 arguments: [listen, target]),
             Command("remove", summary: "Takes a rule away.", arguments: [listen]),
@@ -137,6 +143,11 @@ enum TunnelCommand {
         rule.options.passesTLS = call[passesTLS]
         rule.options.trustsAnyCertificate = call[trustsAny]
         rule.options.proxyHeader = call[announcement] == .none ? nil : call[announcement] == .v1 ? .v1 : .v2
+        rule.options.isBulk = call[bulk]
+        if !call[health].isEmpty {
+            guard let check = TunnelHealthCheck(call[health]) else { throw TunnelFlagError.health(call[health]) }
+            rule.options.health = check
+        }
         rule.options.group = try TunnelNodeFlags.secret(call[group], "--group-file")
         return rule
     }

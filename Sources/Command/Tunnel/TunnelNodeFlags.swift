@@ -35,6 +35,11 @@ enum TunnelNodeFlags {
     static let etcd = Flag(
         "etcd", .strings, default: [], placeholder: "url",
         help: "Keep them in etcd, which many nodes may share: http://host:2379 or https://. May be repeated.")
+    static let etcdUser = Flag(
+        "etcd-user", .string, default: "", placeholder: "name", help: "Who the node is to etcd, where that asks.")
+    static let etcdPassword = Flag(
+        "etcd-password-file", .string, default: "", placeholder: "path",
+        help: "A file with that user's password on its first line.")
     static let id = Flag(
         "id", .string, default: "", placeholder: "uuid",
         help: "Which node of the registry it is; by default it draws one, and keeps it in the folder.")
@@ -63,12 +68,13 @@ enum TunnelNodeFlags {
         "max-connections-per-address", .integer(1...1_000_000), default: 1000, placeholder: "count",
         help: "Most of them from one address; a client has two or more.")
     static let certificate = Flag(
-        "tls-cert", .string, default: "", placeholder: "path",
+        "tls-cert", .strings, default: [], placeholder: "path",
         help:
             "A certificate, followed by those that signed it; read again when it changes. By default the node makes "
-            + "one, which clients remember.")
+            + "one, which clients remember. Of several the first is the node's own; visitors of a name get the one "
+            + "that has it.")
     static let certificateKey = Flag(
-        "tls-key", .string, default: "", placeholder: "path", help: "The key of that certificate.")
+        "tls-key", .strings, default: [], placeholder: "path", help: "The key of that certificate, as often.")
     static let admin = Flag(
         "admin-addr", .string, default: "127.0.0.1:9180", placeholder: "address",
         help: "Where to answer /healthz, /readyz and /metrics over HTTP: host:port, unix:path, or none.")
@@ -78,7 +84,8 @@ enum TunnelNodeFlags {
 
     /// What concerns the node of the tunnel, and not the process that it is in.
     static let part: [any AnyFlag] =
-        [listen, http, https, domain, proxies, registry, etcd, id, advertise, clusterKey, allowPorts, publicHost]
+        [listen, http, https, domain, proxies, registry, etcd, etcdUser, etcdPassword, id, advertise, clusterKey]
+        + [allowPorts, publicHost]
         + [registerKey, register, adminKey, monthly, connections, perAddress, certificate, certificateKey]
     static let all: [any AnyFlag] = [data] + part + [admin, drain] + LogFlags.all
 
@@ -121,15 +128,22 @@ enum TunnelNodeFlags {
         if !call[etcd].isEmpty {
             var settings = EtcdSettings()
             settings.endpoints = call[etcd]
+            guard call[etcdUser].isEmpty == call[etcdPassword].isEmpty else { throw TunnelFlagError.halfUser }
+            if !call[etcdUser].isEmpty {
+                settings.user = call[etcdUser]
+                settings.password = Secret(try secret(call[etcdPassword], "--etcd-password-file"))
+            }
             configuration.registry = .etcd(settings)
+        } else if !call[etcdUser].isEmpty || !call[etcdPassword].isEmpty {
+            throw TunnelFlagError.userOfNothing
         } else if call[registry] == "memory" {
             configuration.registry = .memory
         } else if !call[registry].isEmpty {
             configuration.registry = .sqlite(call[registry])
         }
-        let (certificate, key) = (call[certificate], call[certificateKey])
-        guard certificate.isEmpty == key.isEmpty else { throw TunnelFlagError.halfIdentity }
-        if !certificate.isEmpty { configuration.identity = .files(certificate: certificate, key: key) }
+        let (certificates, keys) = (call[certificate], call[certificateKey])
+        guard certificates.count == keys.count else { throw TunnelFlagError.halfIdentity }
+        configuration.identities = zip(certificates, keys).map { .files(certificate: $0, key: $1) }
         configuration.limits = ConnectionLimits(total: call[connections], perAddress: call[perAddress])
         configuration.api.adminKey = try secret(call[adminKey], "--admin-key-file")
         try prepare(&configuration.node, call, environment)
@@ -205,6 +219,8 @@ enum TunnelFlagError: Error, Equatable, CustomStringConvertible {
     case shortKey
     case halfCluster
     case halfIdentity
+    case halfUser
+    case userOfNothing
     case twoRegistries
     case fingerprint(String)
     case twoTrusts
@@ -213,6 +229,7 @@ enum TunnelFlagError: Error, Equatable, CustomStringConvertible {
     case nobody(String)
     case range(String)
     case login(String)
+    case health(String)
     case domain(String)
 
     var description: String {
@@ -224,7 +241,9 @@ enum TunnelFlagError: Error, Equatable, CustomStringConvertible {
         case .noSecret(let flag, let path): "\(flag): \(path) has nothing on its first line; write the secret there"
         case .shortKey: "the cluster's key is short enough to be guessed; use 16 bytes or more"
         case .halfCluster: "a cluster needs both, --advertise and its key; see --cluster-key-file"
-        case .halfIdentity: "--tls-cert and --tls-key belong together; give both, or none"
+        case .halfIdentity: "--tls-cert and --tls-key belong together; give both, or none, and each as often"
+        case .halfUser: "--etcd-user and --etcd-password-file belong together; give both, or none"
+        case .userOfNothing: "--etcd-user and --etcd-password-file are for etcd; say by --etcd where that is"
         case .twoRegistries: "--etcd and --registry are two registries; give one of them"
         case .fingerprint(let text): "--certificate \(text) is no SHA-256 of a certificate; copy what the node prints"
         case .twoTrusts: "--ca, --certificate and --new-certificate are three ways to know a node; give one of them"
@@ -232,6 +251,7 @@ enum TunnelFlagError: Error, Equatable, CustomStringConvertible {
         case .target(let text): "\(text) is nothing to expose; write a port, or host:port"
         case .range(let text): "--trust-proxy \(text) is no range of addresses; write such as 10.0.0.0/8"
         case .domain(let text): "--domain \(text) is no name; write such as tunnel.example.org"
+        case .health(let text): "--health-check \(text) is none; write tcp, or a path such as /health"
         case .login(let path): "--login-file: \(path) has no user:password on its first line; write it there"
         case .nobody(let path): "\(path) has no identity; start omniway client first, or name the file by --identity"
         }

@@ -23,6 +23,22 @@ extension TunnelPart {
         return .files(certificate: folder.file(certificate), key: folder.file(key))
     }
 
+    /// How often files are looked at. The others refuse the new certificate until they have heard of it.
+    private static let renewalInterval = Duration.seconds(2)
+
+    /// Tells the other nodes when the node has a new certificate.
+    static func tellRenewals(of identity: TLSIdentity, to node: LoopBound<TunnelNode>) -> Task<Void, Never> {
+        Task.detached { await tell(identity, node) }
+    }
+
+    @concurrent private static func tell(_ identity: TLSIdentity, _ node: LoopBound<TunnelNode>) async {
+        while (try? await Task.sleep(for: renewalInterval)) != nil {
+            // Half of a renewal, or none: the old one serves on, and the next look is soon.
+            guard let fingerprint = try? identity.fingerprint else { continue }
+            await node.run { _, node in node.renewed(fingerprint) }
+        }
+    }
+
     /// The id by which a registry knows the node, under the original's name for it.
     static func keptID(_ folder: DataFolder) throws -> String {
         if let bytes = try folder.read(node), case .string(let id)? = (try? JSON.Reader.go.read(bytes))?["TerminalId"] {

@@ -15,8 +15,9 @@ public actor TunnelPart: NodePart {
         public var folder = DataFolder.standard()
         /// Nil for a file in the folder.
         public var registry: RegistryStore?
-        /// Nil for a certificate that the node makes at its first start, and signs itself.
-        public var identity: TLSIdentity?
+        /// The first is the node's own; visitors of a name get the one that has it. Without any the node makes one at
+        /// its first start, and signs it itself. Files are read again when they change.
+        public var identities: [TLSIdentity] = []
         public var node = TunnelNodeSettings()
         public var api = TunnelAPISettings()
         /// Connections of clients, of nodes and to the HTTP interface, at all ports together.
@@ -34,11 +35,15 @@ public actor TunnelPart: NodePart {
     private let registry: Registry
     private let web: [LoopBound<TunnelWeb>]
     private var listening: [Listening]
+    private let renewal: Task<Void, Never>?
+    private nonisolated let ask: @Sendable () -> [String]
 
     public init(_ configuration: Configuration, on loops: EventLoops) async throws {
         var settings = configuration.node
         try configuration.folder.create()
-        let identity = try configuration.identity ?? Self.keptIdentity(configuration)
+        let identities = try configuration.identities.isEmpty
+            ? [Self.keptIdentity(configuration)] : configuration.identities
+        let identity = identities[0]
         if settings.id == nil { settings.id = try Self.keptID(configuration.folder) }
         fingerprint = try identity.fingerprint
         // Where no port speaks TLS, other nodes are not to expect it.
@@ -54,12 +59,12 @@ public actor TunnelPart: NodePart {
         var webAddresses: [(scheme: String, address: SocketAddress)] = []
         do {
             for port in configuration.ports {
-                listening.append(try await Self.listen(door, port, identity, configuration.limits))
+                listening.append(try await Self.listen(door, port, identities, configuration.limits))
             }
             for (scheme, address) in configuration.http.map({ ("http", $0) })
                 + configuration.https.map({ ("https", $0) })
             {
-                let security = scheme == "http" ? TunnelWeb.Security.plain : .terminated(try TLSServer(identity))
+                let security = scheme == "http" ? TunnelWeb.Security.plain : .terminated(try TLSServer(identities))
                 let entrance = await TunnelWeb.open(for: node, secured: security)
                 let acceptor = try Self.acceptor(address, configuration.limits)
                 let opened = try await acceptor.open(into: [entrance])
@@ -75,6 +80,10 @@ public actor TunnelPart: NodePart {
         }
         addresses = zip(configuration.ports, listening).map { ($0.carrier, $1.address) }
         (self.web, self.webAddresses) = (web, webAddresses)
+        renewal = settings.certificate == nil || settings.advertise.isEmpty
+            ? nil : Self.tellRenewals(of: identity, to: node)
+        let health = await node.run { _, node in node.health }
+        ask = { health.troubles(registry.health) }
         (self.registry, self.node, self.door, self.listening) = (registry, node, door, listening)
     }
 
@@ -82,6 +91,8 @@ public actor TunnelPart: NodePart {
         addresses.map { Node.Port("tunnel", at: "\($0.carrier.rawValue)://\($0.address)") }
             + webAddresses.map { Node.Port("names", at: "\($0.scheme)://\($0.address)") }
     }
+
+    public nonisolated var troubles: [String] { ask() }
 
     /// Returns when the registry has been read, and clients can log in.
     public func ready() async {
@@ -96,11 +107,11 @@ public actor TunnelPart: NodePart {
     }
 
     private static func listen(
-        _ door: LoopBound<TunnelDoor>, _ port: TunnelPort, _ identity: TLSIdentity, _ limits: ConnectionLimits
+        _ door: LoopBound<TunnelDoor>, _ port: TunnelPort, _ identities: [TLSIdentity], _ limits: ConnectionLimits
     ) async throws -> Listening {
         let stream = try acceptor(port.address, limits)
         guard port.carrier == .tls else { return try await stream.open(into: [door]) }
-        return try await TLSServer(identity).over(stream).open(into: [door])
+        return try await TLSServer(identities).over(stream).open(into: [door])
     }
 
     /// Other nodes are known by the certificate that they have written into the registry.
@@ -118,6 +129,7 @@ public actor TunnelPart: NodePart {
     /// Sends clients elsewhere and accepts no more, lets visitors go on for so long, and ends. Returns how many of them
     /// were cut off.
     public func stop(within limit: Duration) async -> Int {
+        renewal?.cancel()
         for opened in exchange(&listening, with: []) { await opened.stop() }
         await node.run { _, node in node.drain(keep: limit) }
         await door.run { _, door in door.drain() }

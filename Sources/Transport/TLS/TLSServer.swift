@@ -13,6 +13,15 @@ public struct TLSServer: AcceptorLayer {
         _ identities: TLSIdentity..., protocols: [String] = [], clients: TLSClientCertificates = .ignored,
         minimum: TLSVersion = .v12, handshakes: HandshakeLimits = HandshakeLimits()
     ) throws(TLSError) {
+        try self.init(
+            identities, protocols: protocols, clients: clients, minimum: minimum, handshakes: handshakes)
+    }
+
+    /// The same for identities that are counted later; one at least.
+    public init(
+        _ identities: [TLSIdentity], protocols: [String] = [], clients: TLSClientCertificates = .ignored,
+        minimum: TLSVersion = .v12, handshakes: HandshakeLimits = HandshakeLimits()
+    ) throws(TLSError) {
         self.handshakes = handshakes
         let settings = TLSContext.Settings(protocols: protocols, minimum: minimum)
         // The same for all contexts, so that sessions outlive a new certificate. Not where clients show theirs: who

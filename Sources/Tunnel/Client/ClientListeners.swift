@@ -130,6 +130,8 @@ extension CarrierClient {
             return nil
         }
         stream.write(first)
+        stream.relaysStream()
+        link.relaysStream()
         do throws(RelayError) { return try Relay(link, stream) } catch {
             stream.close(.reset)
             link.close(.reset.with(error.description))

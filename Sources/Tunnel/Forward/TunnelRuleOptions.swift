@@ -133,6 +133,7 @@ public enum TunnelHealthCheck: Sendable, Equatable {
         }
     }
 
+    /// As it is written.
     public var text: String {
         switch self {
         case .connects: "tcp"

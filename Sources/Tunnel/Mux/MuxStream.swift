@@ -1,6 +1,16 @@
 public import OmniwayTransport
 import OmniwayWire
 
+extension Link {
+    /// Of what goes through the tunnel little waits in this process: who does not read holds back who writes.
+    func relaysStream() {
+        if traits.keepsMessages { return }
+        limits.low = 16 << 10
+        limits.high = 64 << 10
+        limits.perTurn = 64 << 10
+    }
+}
+
 /// Below one stream of a carrier: turns what is written to its link into frames, in its turn and as far as there is
 /// credit, and keeps what has come while nobody reads.
 final class MuxStream: LinkDriver {

@@ -49,6 +49,8 @@ final class NodeLinks {
             }
             let headers: InvokeHeaders = ["TransferId": transfer, "TerminalId": client]
             onward.write(StreamGreeting.bytes(TunnelNode.Path.relayOpen, headers: headers, on: loop))
+            stream.relaysStream()
+            onward.relaysStream()
             do throws(RelayError) { try Relay(stream, onward) } catch {
                 onward.close(.reset)
                 return stream.close(.reset.with(error.description))

@@ -188,6 +188,7 @@ final class Transfer: LinkHandler {
         (self.id, self.rule, self.visitor, self.transfers) = (id, rule, visitor, transfers)
         tried = [rule.name]
         visitor.handler = self
+        visitor.relaysStream()
     }
 
     func moves(to rule: TunnelRule) {
@@ -223,6 +224,7 @@ final class Transfer: LinkHandler {
     func join(_ stream: Link) -> Bool {
         guard isWaiting, !visitor.hasEnded else { return false }
         early.write(to: stream)
+        stream.relaysStream()
         if asksHere, let node = transfers?.node {
             let login = rule.options.login != nil
             socks = SocksDoor(visitor, stream, login: login, ports: node.socksPorts) { [weak self] in self?.leave() }
