@@ -44,7 +44,7 @@ private final class TunnelCluster {
             exec \(BuiltProduct.path("omniway")) node --data \(folder.path)/\(index) --listen 127.0.0.1:\(port) \
             --advertise 127.0.0.1:\(port) --admin-addr 127.0.0.1:0 --id \(Self.id(index)) --etcd \(etcd.endpoints[0]) \
             --cluster-key-file \(folder.file("key")) \
-            --allow-ports \(ports[index].map { "\($0)" }.joined(separator: ","))
+            --allow-ports \(ports.joined().map { "\($0)" }.joined(separator: ","))
             """,
         ]) { $0.hasPrefix("Ctrl-C") }
         nodes.append(program)
