@@ -198,7 +198,9 @@ package struct Gossip: Sendable {
                 return actions.append(.send(.prune(id.origin), to: node))
             }
             trees.setLazy(false, slot, of: id.origin, most: settings.origins)
+            var holders: [NodeID] = []
             if let waited = missing.removeValue(forKey: id) {
+                holders = waited.announcers.map(\.node)
                 if waited.asked != node {
                     came(late: now - waited.announcedAt)
                 } else if !waited.isLarge {
@@ -206,7 +208,8 @@ package struct Gossip: Sendable {
                 }
                 shorten(id, hops, node, slot, waited.announcers, &actions)
             }
-            push(id, hops: hops, payload, from: slot, now, &actions)
+            // Whoever has announced it has it. A copy would only be pruned, and the link with it.
+            push(id, hops: hops, payload, from: slot, to: { !holders.contains($0) }, now, &actions)
         case .repair(let id, let hops, let payload):
             guard accept(id, hops, payload, now, &actions) else { return }
             missing[id] = nil
@@ -287,14 +290,14 @@ package struct Gossip: Sendable {
     // MARK: Sending
 
     private mutating func push(
-        _ id: GossipID, hops: UInt8, _ payload: [UInt8], from parent: Int?, _ now: Duration,
-        _ actions: inout [Action]
+        _ id: GossipID, hops: UInt8, _ payload: [UInt8], from parent: Int?,
+        to isMeant: (NodeID) -> Bool = { _ in true }, _ now: Duration, _ actions: inout [Action]
     ) {
         guard hops < settings.maxHops else { return }
         let lazy = trees.lazyBits(of: id.origin, most: settings.origins)
         let isLarge = payload.count > settings.largeSize
         for slot in links.indices where slot != parent {
-            guard let link = links[slot] else { continue }
+            guard let link = links[slot], isMeant(link.id) else { continue }
             if !isLarge, !link.isCongested, lazy >> slot & 1 == 0 {
                 actions.append(.send(.payload(id, hops: hops + 1, payload), to: link.id))
             } else {
