@@ -136,7 +136,10 @@ private struct Visitor {
 
     func isBroken() async -> Bool {
         for _ in 0..<1000 {
-            if await recorder.run({ _, recorder in recorder.closeReason != nil }) { return true }
+            let isOver = await recorder.run { _, recorder in
+                recorder.closeReason != nil || recorder.events.contains(.finished)
+            }
+            if isOver { return true }
             try? await Task.sleep(for: .milliseconds(10))
         }
         return false
@@ -228,7 +231,8 @@ private struct Visitor {
     }
 
     @Test(arguments: [
-        ("--etcd http://a:1 --etcd-user x", "belong together"), ("--etcd-user x --etcd-password-file x", "--etcd where"),
+        ("--etcd http://a:1 --etcd-user x", "belong together"),
+        ("--etcd-user x --etcd-password-file x", "--etcd where"),
     ])
     func `half a user of etcd is none`(flags: String, words: String) async throws {
         let said = try await RunningGateway.script("\(BuiltProduct.path("omniway")) node \(flags) 2>&1")

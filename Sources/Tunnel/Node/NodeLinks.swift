@@ -269,9 +269,10 @@ extension TunnelNode {
 
     func nodeChanged(_ change: RegistryChange) {
         guard let other = change.key.after(TunnelKey.nodes)?.text else { return }
-        // Gone, or started again: what leads to it leads nowhere. A new certificate changes nothing that is open.
+        // Started again: what leads to it leads nowhere. A new certificate changes nothing that is open, and a record
+        // that is gone may be so because the registry was away; whether the node lives, its link knows.
         let (old, new) = (change.previous.map(Self.start), change.entry.map(Self.start))
-        if let old, old != new { links.drop(other) }
+        if let old, let new, old != new { links.drop(other) }
     }
 }
 
