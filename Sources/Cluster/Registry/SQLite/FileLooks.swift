@@ -2,9 +2,9 @@ import OmniwayTransport
 
 /// When a file that other processes write to is looked at, by who wants to know of changes.
 ///
-/// The system says when somebody writes, and says it too early: SQLite writes its log before the change can be seen, and
-/// may wait for the disk in between. So looks follow a write, each four times as late as the one before, up to one every
-/// five seconds. Where the system says nothing there is a look every 50 ms.
+/// The system says when somebody writes, and says it too early: SQLite writes its log before the change can be seen,
+/// and may wait for the disk in between. So looks follow a write, each four times as late as the one before, up to one
+/// every five seconds. Where the system says nothing there is a look every 50 ms.
 struct FileLooks {
     private static let shortest = Duration.milliseconds(5)
     private static let longest = Duration.seconds(5)
