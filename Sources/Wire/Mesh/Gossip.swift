@@ -30,6 +30,8 @@ package struct Gossip: Sendable {
         /// Most messages that are waited for, and most ids that are read of one announcement.
         package var missing = 4096
         package var announcements = 5000
+        /// Most messages that one neighbour is asked for at a time: who announces what nobody has costs no more.
+        package var asked = 64
         /// Messages a second of one origin, and how many at once.
         package var rate = 100.0
         package var burst = 500.0
@@ -80,6 +82,8 @@ package struct Gossip: Sendable {
         let id: NodeID
         var announced: [GossipMessage.Announcement] = []
         var isCongested = false
+        /// How many messages it was asked for that have not come.
+        var asked = 0
         /// What it was sent in answer to digests lately, how often and when for the last time: what was lost is sent a
         /// second time, and who asks again and again is not sent it again and again.
         var repaired: [GossipID: (count: Int, at: Duration)] = [:]
@@ -180,6 +184,7 @@ package struct Gossip: Sendable {
         trees.reset(slot)
         // What it was asked for is asked of the next who has it.
         for id in missing.filter({ $0.value.asked == node }).keys.sorted() {
+            missing[id]?.asked = nil
             missing[id]?.deadline = now
             timers.insert(id, at: now)
         }
@@ -199,7 +204,7 @@ package struct Gossip: Sendable {
             }
             trees.setLazy(false, slot, of: id.origin, most: settings.origins)
             var holders: [NodeID] = []
-            if let waited = missing.removeValue(forKey: id) {
+            if let waited = takeMissing(id) {
                 holders = waited.announcers.map(\.node)
                 if waited.asked != node {
                     came(late: now - waited.announcedAt)
@@ -212,7 +217,7 @@ package struct Gossip: Sendable {
             push(id, hops: hops, payload, from: slot, to: { !holders.contains($0) }, now, &actions)
         case .repair(let id, let hops, let payload):
             guard accept(id, hops, payload, now, &actions) else { return }
-            missing[id] = nil
+            takeMissing(id)
             push(id, hops: hops, payload, from: slot, now, &actions)
         case .have(let announcements):
             for one in announcements.prefix(settings.announcements) { announced(one, node, slot, now, &actions) }
@@ -343,20 +348,32 @@ package struct Gossip: Sendable {
 
     /// The next who has said that it has it. When nobody answers, a digest finds it.
     private mutating func askNext(_ id: GossipID, _ now: Duration, _ actions: inout [Action]) {
-        while var waited = missing[id], waited.next < Self.askRounds * waited.announcers.count {
+        while var waited = takeMissing(id), waited.next < Self.askRounds * waited.announcers.count {
             let node = waited.announcers[waited.next % waited.announcers.count].node
             waited.next += 1
             let patience = max(settings.nextPatience.least, roundTrip * 1.2)
             waited.deadline = now + (waited.isLarge ? settings.largePatience : patience)
-            (waited.asked, waited.askedAt) = (node, now)
+            (waited.asked, waited.askedAt) = (nil, now)
+            let slot = slot(of: node)
+            let mayAsk = slot.flatMap { links[$0] }.map { $0.asked < settings.asked }
+            if mayAsk == true { waited.asked = node }
             missing[id] = waited
-            guard let slot = slot(of: node) else { continue }
-            trees.setLazy(false, slot, of: id.origin, most: settings.origins)
+            guard let slot, let mayAsk else { continue }
             timers.insert(id, at: waited.deadline)
+            guard mayAsk else { return }  // Of what it was asked, some will have come or been given up by then.
+            links[slot]?.asked += 1
+            trees.setLazy(false, slot, of: id.origin, most: settings.origins)
             return actions.append(.send(.graft(id), to: node))
         }
-        missing[id] = nil
         hurry(now)
+    }
+
+    /// Whoever was asked for it has one question less to answer.
+    @discardableResult
+    private mutating func takeMissing(_ id: GossipID) -> Missing? {
+        guard let waited = missing.removeValue(forKey: id) else { return nil }
+        if let slot = waited.asked.flatMap({ slot(of: $0) }) { links[slot]?.asked -= 1 }
+        return waited
     }
 
     /// Something is missing that nobody will send unasked.

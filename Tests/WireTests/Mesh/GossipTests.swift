@@ -168,9 +168,29 @@ import Testing
         }
         #expect(gossip.counts.dropped == 10 * 5000 - 100)
         let asked = gossip.handle(.tick, at: .milliseconds(200), random: &random)
-        #expect(grafts(asked).count == 100)
+        #expect(grafts(asked).count == 64)
         for time in [320, 440, 560] { _ = gossip.handle(.tick, at: .milliseconds(time), random: &random) }
         #expect(gossip.deadline == .milliseconds(1560), "nothing is waited for any more; a digest comes next")
+    }
+
+    @Test func `one neighbour is asked for 64 messages at a time, and for more when some have come`() {
+        var gossip = gossip()
+        let all = (1...200).map { GossipMessage.Announcement(id: message(UInt64($0)), hops: 1, isLarge: false) }
+        _ = gossip.handle(.message(.have(all), from: a), at: .zero, random: &random)
+        var asked = gossip.handle(.tick, at: .milliseconds(200), random: &random)
+        #expect(grafts(asked).count == 64)
+        for case .send(.graft(let id), _) in asked.prefix(30) {
+            _ = gossip.handle(.message(.payload(id, hops: 1, [1]), from: a), at: .milliseconds(210), random: &random)
+        }
+        asked = gossip.handle(.tick, at: .milliseconds(330), random: &random)
+        #expect(grafts(asked).count == 64, "those that have not come, or others, are asked for again")
+        // Who leaves and comes back owes nothing.
+        _ = gossip.handle(.down(a), at: .milliseconds(340), random: &random)
+        _ = gossip.handle(.up(a), at: .milliseconds(340), random: &random)
+        let more = (201...300).map { GossipMessage.Announcement(id: message(UInt64($0)), hops: 1, isLarge: false) }
+        _ = gossip.handle(.message(.have(more), from: a), at: .milliseconds(350), random: &random)
+        asked = gossip.handle(.tick, at: .milliseconds(600), random: &random)
+        #expect(grafts(asked).count == 64)
     }
 
     @Test func `who is no neighbour is not listened to`() {

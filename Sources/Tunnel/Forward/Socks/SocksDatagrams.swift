@@ -111,7 +111,7 @@ extension SocksPlace {
         switch address {
         case .ipv4(let host, let port): self = .ipv4(host, port: port)
         case .ipv6(let high, let low, let port, _): self = .ipv6(high: high, low: low, port: port)
-        case .unix, .none: return nil
+        case .unix, .passed, .none: return nil
         }
     }
 }
