@@ -79,7 +79,7 @@ import Testing
             let client = try await AppClient(over: dialer, on: loop, .with { $0.codec = ShortPackets() })
             let answer: [UInt8] = try await client.request("room.room.echo", [UInt8]("hi".utf8))
             #expect(answer == [UInt8]("hi".utf8))
-            await client.close()
+            client.disconnect()
         }
     }
 

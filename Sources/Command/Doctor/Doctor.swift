@@ -100,16 +100,18 @@ enum Doctor {
     }
 
     private static func certificates(_ plan: UpPlan) -> [Finding] {
-        [("gateway's certificate", plan.gateway.identity), ("tunnel's certificate", plan.tunnel.identity)]
-            .compactMap { name, identity in
-                guard let identity else { return nil }
-                do throws(TLSError) {
-                    let (until, hasExpired) = try identity.validity
-                    return Finding(
-                        hasExpired ? .wrong : .well, name,
-                        hasExpired ? "expired on \(until); get another one" : "is good until \(until)")
-                } catch { return Finding(.wrong, name, "\(error)") }
-            }
+        let gateway = plan.gateway.identity.map { [$0] } ?? []
+        return gateway.map { certificate("gateway's certificate", $0) }
+            + plan.tunnel.identities.map { certificate("tunnel's certificate", $0) }
+    }
+
+    private static func certificate(_ name: String, _ identity: TLSIdentity) -> Finding {
+        do throws(TLSError) {
+            let (until, hasExpired) = try identity.validity
+            return Finding(
+                hasExpired ? .wrong : .well, name,
+                hasExpired ? "expired on \(until); get another one" : "is good until \(until)")
+        } catch { return Finding(.wrong, name, "\(error)") }
     }
 }
 
