@@ -2,7 +2,8 @@ import OmniwayCrypto
 import OmniwayTransport
 import OmniwayWire
 
-/// Packets in and out: as the protocol has them or as the app's own codec does, with bodies compressed where that helps.
+/// Packets in and out: as the protocol has them or as the app's own codec does, with bodies compressed where that
+/// helps.
 struct PacketFraming: Sendable {
     let maxBodySize: Int
     private let standard: PomeloPacketCodec

@@ -67,7 +67,7 @@ package final class EtcdServer: Sendable {
     /// Forgets everything that it kept.
     package func erase() async throws { try await run(["rm", "-rf", folder.path + "/data"]) }
 
-    package func pause() { kill(pid, SIGSTOP) }
+    package func pause() { waitUntilPaused(pid) }
     package func resume() { kill(pid, SIGCONT) }
 
     /// What etcdctl prints.

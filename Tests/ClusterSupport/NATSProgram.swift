@@ -32,6 +32,8 @@ package struct NATSProgram: Sendable {
         try await NATSProgram(configuration, port: port)
     }
 
+    package func pause() { waitUntilPaused(program.pid) }
+    package func resume() { kill(program.pid, SIGCONT) }
     package func signal(_ number: Int32) { kill(program.pid, number) }
 
     package func stop(_ signal: Int32? = nil) async { await program.stop(signal: signal) }

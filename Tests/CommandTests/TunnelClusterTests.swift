@@ -223,10 +223,17 @@ private struct Visitor {
         let known = try await RunningTunnel.start(
             "--etcd \(etcd.endpoints[0]) --etcd-user root --etcd-password-file \(folder.file("password"))")
         let client = try await known.client("client --node \(known.address)", until: "AuthCode ")
-        let unknown = try await RunningTunnel.start("--etcd \(etcd.endpoints[0])")
-        let said = try await RunningGateway.script("curl -sS http://\(unknown.admin)/readyz")
+        let admin = try await RunningTunnel.freePort()
+        let unknown = try await TestProgram([
+            "sh", "-c",
+            """
+            exec \(BuiltProduct.path("omniway")) node --data \(folder.file("unknown")) --listen 127.0.0.1:0 \
+            --admin-addr 127.0.0.1:\(admin) --etcd \(etcd.endpoints[0]) 2>&1
+            """,
+        ]) { $0.contains("user name is empty") }
+        let said = try await RunningGateway.script("curl -sS http://127.0.0.1:\(admin)/readyz")
         #expect(said.first == "starting")
-        for program in [client, known.program, unknown.program] { await program.stop() }
+        for program in [client, known.program, unknown] { await program.stop() }
         await etcd.stop(signal: SIGKILL)
     }
 

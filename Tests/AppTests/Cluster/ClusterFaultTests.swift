@@ -95,7 +95,7 @@ import Testing
             #expect(try await history.sees(AppError.unavailable))
             nats = try await nats.again()
         case .natsStands:
-            nats.signal(SIGSTOP)
+            nats.pause()
             #expect(try await history.sees(AppError.timeout))
             nats.signal(SIGCONT)
         case .etcdDies:

@@ -176,11 +176,11 @@ import Testing
             let bus = world.bus
             _ = try await world.listen("echo", on: world.first) { try? $0.respond($0.payload) }
             await world.first.run { loop in _ = bus.port(on: loop).whenStateChanges { states.add("\($0)") } }
-            server.signal(SIGSTOP)
+            server.pause()
             let failure = await world.failure(of: "echo", on: world.first)
             #expect(failure?.code == "bus-lost")
             #expect(states.texts.first?.contains("pings were not answered") == true)
-            server.signal(SIGCONT)
+            server.resume()
             try await bus.ready(within: .seconds(30), on: [world.first])
             #expect(try await world.ask("echo", "x", on: world.first) == "x")
         }
