@@ -16,6 +16,8 @@ final class SocketDriver: PollSource, CountedDriver {
     private var admission: Admission?
     /// At most so many bytes are in the kernel's hands, unless it is 0.
     private var mostUnconfirmed = 0
+    /// The connection is broken, and what arrived before that is not delivered yet.
+    private var failure: SystemError?
     /// Sending is more than a call: something is limited, or goes first.
     private var sendsWithCare = false
     /// What arrives goes on by this, and what comes by the other goes out here.
@@ -158,13 +160,19 @@ final class SocketDriver: PollSource, CountedDriver {
         if count >= 0 {
             link.loop.bytesSent &+= UInt64(truncatingIfNeeded: count)
         } else if errno != EAGAIN && errno != EINTR {
-            let error = SystemError.last
-            if mostUnconfirmed > 0 { drain(link) }
-            broken(link, error)
+            sendFailed(SystemError.last, link)
             return 0
         }
         if count < bytes.byteCount { wantWrite(true, link) }
         return max(0, count)
+    }
+
+    /// Where nothing may be lost, what has arrived is delivered first. Not at once: the handler may have earlier bytes
+    /// in hand, and write because of them.
+    private func sendFailed(_ error: SystemError, _ link: Link) {
+        guard mostUnconfirmed > 0 else { return broken(link, error) }
+        if failure == nil { link.loop.after(.zero, self) }
+        failure = error
     }
 
     private func sendCarefully(_ bytes: RawSpan, for link: Link) -> Int {
@@ -364,4 +372,12 @@ final class SocketDriver: PollSource, CountedDriver {
     }
 
     override func loopEnds(_ loop: Loop) { release(loop) }
+}
+
+extension SocketDriver: TimerTarget {
+    func timerFired(_ token: UInt64, on loop: Loop) {
+        guard state == .linked, let failure, let link = loop.link(link) else { return }
+        drain(link)
+        if state == .linked { broken(link, failure) }
+    }
 }
