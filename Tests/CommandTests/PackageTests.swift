@@ -11,7 +11,7 @@ import Testing
 
     /// With its own root folder, where the scripts of a package find none of the system's users and services.
     private static func dpkg(_ folder: String) -> String {
-        "dpkg --root=\(folder)/root --force-script-chrootless --force-not-root --force-depends --force-bad-path"
+        "dpkg --root=\(folder)/disk --force-script-chrootless --force-not-root --force-depends --force-bad-path"
             + " --log=/dev/null"
     }
 
@@ -22,20 +22,20 @@ import Testing
             """
             set -e
             \(Self.root)/scripts/package.sh --program \(Self.omniway) --output \(path) 2>/dev/null
-            mkdir -p \(path)/root/var/lib/dpkg/info \(path)/root/var/lib/dpkg/updates
-            touch \(path)/root/var/lib/dpkg/status
-            find \(path)/root -not -path '*/var/lib/dpkg*' | sort >\(path)/before
+            mkdir -p \(path)/disk/var/lib/dpkg/info \(path)/disk/var/lib/dpkg/updates
+            touch \(path)/disk/var/lib/dpkg/status
+            find \(path)/disk -not -path '*/var/lib/dpkg*' | sort >\(path)/before
             \(Self.dpkg(path)) --install \(path)/omniway_*.deb >\(path)/log 2>&1 || { cat \(path)/log; exit 1; }
-            (cd \(path)/root && find usr etc -type f | sort)
-            stat -c 'data %a' \(path)/root/var/lib/omniway
-            touch \(path)/root/var/lib/omniway/registry.db
-            \(path)/root/usr/bin/omniway version
-            echo '// mine' >>\(path)/root/etc/omniway/omniway.json5
+            (cd \(path)/disk && find usr etc -type f | sort)
+            stat -c 'data %a' \(path)/disk/var/lib/omniway
+            touch \(path)/disk/var/lib/omniway/registry.db
+            \(path)/disk/usr/bin/omniway version
+            echo '// mine' >>\(path)/disk/etc/omniway/omniway.json5
             \(Self.dpkg(path)) --remove omniway >>\(path)/log 2>&1
-            tail -n 1 \(path)/root/etc/omniway/omniway.json5
+            tail -n 1 \(path)/disk/etc/omniway/omniway.json5
             \(Self.dpkg(path)) --purge omniway >>\(path)/log 2>&1
-            find \(path)/root -not -path '*/var/lib/dpkg*' | sort | diff \(path)/before - && echo nothing is left
-            rm -rf \(path)/root
+            find \(path)/disk -not -path '*/var/lib/dpkg*' | sort | diff \(path)/before - && echo nothing is left
+            rm -rf \(path)/disk
             """, within: .seconds(150))
         #expect(lines.last == "code 0", "\(lines)")
         for file in [
