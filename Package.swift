@@ -137,8 +137,12 @@ let package = Package(
             "Transport",
             [
                 "OmniwayTransport", "OmniwayWire", "OmniwayCrypto", "OmniwayTesting", "OmniwayTelemetry",
-                "CycleBenchmark", "BrowserSupport",
+                "CycleBenchmark", "BrowserSupport", "IsolationProgram",
             ]),
+        // What continuous integration runs optimised too.
+        .executableTarget(
+            name: "IsolationProgram", dependencies: ["OmniwayTransport", "OmniwayTesting"],
+            path: "Tests/Isolation", swiftSettings: strict),
         // Real stores and buses, for the tests of two targets.
         .target(
             name: "ClusterSupport", dependencies: ["OmniwayTelemetry", "OmniwayTesting"],
