@@ -84,7 +84,7 @@ import Testing
         for file in try SourceTree.files(in: "Package.swift", "Sources", "Tests", "Benchmarks", "Examples")
         where file.isSwift || file.path.hasSuffix(".h") || file.path.hasPrefix("Sources/") && file.path.hasSuffix(".c")
         {
-            let long = file.lines.indices.filter { file.lines[$0].utf8.count > 120 && file.lines[$0].count > 120 }.map { $0 + 1 }
+            let long = file.lines.enumerated().filter { $1.utf8.count > 120 && $1.count > 120 }.map { $0.offset + 1 }
             #expect(long.isEmpty, "\(file.path) at lines \(long)")
         }
     }
