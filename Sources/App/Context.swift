@@ -12,8 +12,8 @@ public final class Context {
     /// What its message says by itself. Apart from the public names: only what the module alone can reach is free of
     /// run-time exclusivity checks.
     private var message: Message
+    private var name: String
     struct Message {
-        let route: String
         /// By which the client knows the answer; zero for a notify.
         let id: UInt64
         let isRequest: Bool
@@ -26,17 +26,20 @@ public final class Context {
     private var sleepers: [Sleeper] = []
     private var isCancelled = false
 
-    init(_ session: Session, _ message: Message) { (self.session, self.message) = (session, message) }
+    init(_ session: Session, _ route: String, _ message: Message) {
+        (self.session, self.message, name) = (session, message, route)
+    }
 
     /// Made as new, for another message of the same session. Only where nobody else has it.
-    func begin(_ message: Message) {
+    func begin(_ route: String, _ message: Message) {
         self.message = message
+        if name != route { name = route }
         knownRequestID = nil
         if !metadata.isEmpty { metadata = JSON.Object() }
     }
 
     /// In full: `type.service.method`.
-    public var route: String { message.route }
+    public var route: String { name }
     /// False for notifies.
     public var isRequest: Bool { message.isRequest }
     /// By then the client is told that it took too long; nil where there is no limit.

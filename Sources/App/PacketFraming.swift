@@ -4,8 +4,10 @@ import OmniwayWire
 
 /// Packets in and out: as the protocol has them or as the app's own codec does, with bodies compressed where that
 /// helps.
-struct PacketFraming: Sendable {
+final class PacketFraming: Sendable {
     let maxBodySize: Int
+    /// Asked first: to look at an existential costs more than to look whether there is one.
+    private let isStandard: Bool
     private let standard: PomeloPacketCodec
     private let own: (any PacketCodec)?
     private let compression: PomeloCompression?
@@ -17,6 +19,7 @@ struct PacketFraming: Sendable {
         case .off: self.compression = nil
         case .above(let threshold): self.compression = PomeloCompression(threshold: threshold)
         }
+        isStandard = own == nil
     }
 
     /// Most bytes that a packet may have.
@@ -26,17 +29,15 @@ struct PacketFraming: Sendable {
 
     @inline(__always)
     func packet(in bytes: RawSpan, at offset: Int) throws(PomeloError) -> PomeloPacket? {
-        guard let own else { return try standard.packet(in: bytes, at: offset) }
-        return try packet(in: bytes, at: offset, of: own)
+        if isStandard { return try standard.packet(in: bytes, at: offset) }
+        return try ownPacket(in: bytes, at: offset)
     }
 
     @inline(never)
-    private func packet(
-        in bytes: RawSpan, at offset: Int, of codec: any PacketCodec
-    ) throws(PomeloError) -> PomeloPacket? {
-        if offset == bytes.byteCount { return nil }
+    private func ownPacket(in bytes: RawSpan, at offset: Int) throws(PomeloError) -> PomeloPacket? {
+        guard let own, offset < bytes.byteCount else { return nil }
         let found: PomeloPacket?
-        do { found = try codec.packet(in: bytes, at: offset) } catch { throw .ownCodec("\(error)") }
+        do { found = try own.packet(in: bytes, at: offset) } catch { throw .ownCodec("\(error)") }
         guard let found else { return nil }
         guard found.body.lowerBound > offset, found.end <= bytes.byteCount else {
             throw .ownCodec("a packet at \(found.body) of \(bytes.byteCount) bytes, from \(offset) on, is not there")
@@ -78,7 +79,7 @@ struct PacketFraming: Sendable {
     private func write(
         _ head: PomeloMessageHead, _ body: RawSpan, isCompressed: Bool, to link: Link
     ) throws(PomeloError) {
-        if own == nil, !head.hasRoute {
+        if isStandard, !head.hasRoute {
             let start = try head.start(body: body.byteCount, isCompressed: isCompressed)
             link.write(start.bytes, body)
         } else {

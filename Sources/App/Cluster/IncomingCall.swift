@@ -106,9 +106,9 @@ extension ClusterPart {
         }
         let now = shard.loop.now
         let context = Context(
-            session,
+            session, found.name,
             Context.Message(
-                route: found.name, id: call.msg.id, isRequest: call.msg.type != .notify, arrived: now,
+                id: call.msg.id, isRequest: call.msg.type != .notify, arrived: now,
                 deadline: limit.map { now + $0 }))
         context.metadata = metadata
         context.metadata[CallMetadata.route] = .string(found.name)

@@ -39,9 +39,9 @@ extension ClusterPart {
         guard let session else { throw AppError.noSession }
         let now = shard.loop.now
         let context = Context(
-            session,
+            session, call.msg.route,
             Context.Message(
-                route: call.msg.route, id: 0, isRequest: true, arrived: now, deadline: now + settings.callLimit))
+                id: 0, isRequest: true, arrived: now, deadline: now + settings.callLimit))
         let task = Call(serving, context, id: 0, binding, call.msg.data)
         guard let started = shard.start(task) else { throw AppError.tooMuch }
         began(task, serving, started)

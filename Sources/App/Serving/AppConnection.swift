@@ -59,9 +59,10 @@ final class AppConnection: LinkHandler, Caller {
 
     /// As many packets as there are and may be handled now; how many bytes those were.
     private func receivePackets(_ bytes: RawSpan) -> Int {
+        let framing = plan.framing
         var at = 0
         do throws(PomeloError) {
-            while let packet = try plan.framing.packet(in: bytes, at: at), mayTake(packet.kind) {
+            while let packet = try framing.packet(in: bytes, at: at), mayTake(packet.kind) {
                 at = packet.end
                 try take(packet.kind, bytes.extracting(packet.body))
             }
@@ -265,15 +266,14 @@ final class AppConnection: LinkHandler, Caller {
     private func context(_ route: String, id: UInt64, isRequest: Bool) -> Context {
         let now = link.loop.now
         let message = Context.Message(
-            route: route, id: id, isRequest: isRequest, arrived: now,
-            deadline: plan.settings.callLimit.map { now + $0 })
+            id: id, isRequest: isRequest, arrived: now, deadline: plan.settings.callLimit.map { now + $0 })
         var spare = exchange(&spare, with: nil)
         let context: Context
         if isKnownUniquelyReferenced(&spare), let spare {  // Nobody has kept it.
-            spare.begin(message)
+            spare.begin(route, message)
             context = spare
         } else {
-            context = Context(session, message)
+            context = Context(session, route, message)
         }
         if let tracer = plan.tracer { context.beginSpan(tracer) }
         return context

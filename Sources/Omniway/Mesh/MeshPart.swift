@@ -1,7 +1,7 @@
 public import OmniwayMesh
 import OmniwayTelemetry
 public import OmniwayTransport
-public import OmniwayWire
+import OmniwayWire
 
 /// A member of a mesh, on a loop of a node.
 public struct MeshPart: NodePart {

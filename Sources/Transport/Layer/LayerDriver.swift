@@ -34,6 +34,8 @@ open class LayerDriver: CarriedDriver, LinkHandler {
         return bytes.byteCount
     }
 
+    open func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Bool { false }
+
     open func setReading(_ isReading: Bool, for link: Link) {
         if handshake != nil { return }  // It needs the carrier's bytes.
         if isReading { carrier?.resumeReading() } else { carrier?.pauseReading() }

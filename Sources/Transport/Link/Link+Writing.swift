@@ -32,6 +32,13 @@ extension Link {
             write(head)
             return write(rest)
         }
+        if mayPassOn {
+            flags.insert(.sending)
+            sendingKind = outgoingKind
+            let isTaken = driver.send(head, rest, for: self)
+            guard stillOpenAfterSend() else { return }
+            if isTaken { return lastSent = loop.now }
+        }
         let count = head.byteCount + rest.byteCount
         let block = unsafe loop.pool.take(count)
         defer { unsafe loop.pool.give(block, size: count) }

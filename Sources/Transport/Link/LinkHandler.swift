@@ -37,6 +37,9 @@ public protocol LinkDriver: AnyObject {
     /// It never writes to the same link from here.
     func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int
 
+    /// The same for a whole message of two parts, all or nothing: false asks for it in one. Only where `onlyQueues`.
+    func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Bool
+
     /// What `send` takes only goes into the queue of another link of this loop. So messages need not wait for the end
     /// of the turn: it is that queue that is sent at once.
     var onlyQueues: Bool { get }
@@ -66,6 +69,8 @@ public protocol LinkDriver: AnyObject {
 }
 
 extension LinkDriver {
+    public func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Bool { false }
+
     public var onlyQueues: Bool { false }
     public var sendsEarly: Bool { false }
 

@@ -55,6 +55,11 @@ final class WebSocketDriver: LayerDriver {
         return writer.send(bytes, opcode, isLeaving: link.isLeaving, on: carrier)
     }
 
+    override func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Bool {
+        guard let carrier, !carrier.isFull else { return false }
+        return writer.send(head, rest, link.sendingKind == .text ? .text : .binary, on: carrier)
+    }
+
     override func writable(_ carrier: Link) {
         if let ping = unanswered {
             unanswered = nil

@@ -33,6 +33,18 @@ final class WebSocketWriter {
             : sendPlain(message, opcode, isLeaving, on: carrier)
     }
 
+    /// A whole message as one frame, from where its parts are. False when it has to be masked, compressed or cut.
+    func send(_ head: RawSpan, _ rest: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Bool {
+        let count = head.byteCount + rest.byteCount
+        guard role == .server, !isInMessage, count <= Self.maxFragment, deflation == nil || count < threshold else {
+            return false
+        }
+        let header = WebSocketFrameHeader(opcode, length: count).encoded
+        carrier.write(header.bytes, head)
+        carrier.write(rest)
+        return true
+    }
+
     /// A ping, a pong or a close frame, of at most 125 bytes.
     func sendControl(_ opcode: WebSocketOpcode, _ payload: RawSpan, on carrier: Link) {
         put(WebSocketFrameHeader(opcode, length: payload.byteCount), payload, on: carrier)

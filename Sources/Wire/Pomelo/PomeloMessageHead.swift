@@ -28,10 +28,14 @@ package enum PomeloMessageHead: Equatable, Sendable {
 
     /// All of it but for the route, which stands between this and the body.
     package func start(body count: Int, isCompressed: Bool = false) throws(PomeloError) -> ShortBytes {
-        let (id, route) = (id, route)
+        let (kind, id, isError) = own
         let ownCount = 1 + (id.map(Varint.size) ?? 0) + (try route?.size ?? 0)
+        var flag = kind.rawValue << 1
+        if isError { flag |= PomeloMessage.Flag.error }
+        if isCompressed { flag |= PomeloMessage.Flag.compressed }
+        if case .code? = route { flag |= PomeloMessage.Flag.routeCode }
         var head = try PomeloPacket.head(.data, body: ownCount + count)
-        head.append(flag | (isCompressed ? PomeloMessage.Flag.compressed : 0))
+        head.append(flag)
         if let id { Varint.append(id, to: &head) }
         return head
     }
@@ -39,34 +43,22 @@ package enum PomeloMessageHead: Equatable, Sendable {
     /// Responses have none.
     package var hasRoute: Bool { route != nil }
 
-    private var kind: PomeloMessage.Kind {
+    @inline(__always)
+    private var own: (kind: PomeloMessage.Kind, id: UInt64?, isError: Bool) {
         switch self {
-        case .request: .request
-        case .notify: .notify
-        case .response: .response
-        case .push: .push
+        case .request(let id, _): (.request, id, false)
+        case .notify: (.notify, nil, false)
+        case .response(let id, let isError): (.response, id, isError)
+        case .push: (.push, nil, false)
         }
     }
 
-    private var id: UInt64? {
-        switch self {
-        case .request(let id, _), .response(let id, _): id
-        case .notify, .push: nil
-        }
-    }
-
+    @inline(__always)
     private var route: Route? {
         switch self {
         case .request(_, let route), .notify(let route), .push(let route): route
         case .response: nil
         }
-    }
-
-    private var flag: UInt8 {
-        var flag = kind.rawValue << 1
-        if case .code? = route { flag |= PomeloMessage.Flag.routeCode }
-        if case .response(_, isError: true) = self { flag |= PomeloMessage.Flag.error }
-        return flag
     }
 }
 

@@ -47,9 +47,14 @@ package struct PomeloRouteIndex: Sendable {
 
     private func holds(_ route: RawSpan, at start: Int) -> Bool {
         let key = unsafe keys.span.bytes.extracting(start..<start + route.byteCount)  // Safe: no padding.
+        let last = route.byteCount - 8
+        guard last > 0 else { return key.word(at: 0) == route.word(at: 0) }
         var index = 0
-        while index < route.byteCount, key.word(at: index) == route.word(at: index) { index += 8 }
-        return index >= route.byteCount
+        while index < last {
+            guard key.fullWord(at: index) == route.fullWord(at: index) else { return false }
+            index += 8
+        }
+        return key.word(at: last) == route.word(at: last)
     }
 
     /// Eight bytes at a time. Nobody but the application puts keys in, so nobody can choose them to collide.
@@ -74,7 +79,12 @@ extension RawSpan {
             for index in 0..<byteCount { word = word << 8 | UInt64(byte(index)) }
             return word
         }
-        // Safe because eight bytes are there, and any of them make an integer.
-        return unsafe unsafeLoadUnaligned(fromByteOffset: min(index, byteCount - 8), as: UInt64.self)
+        return fullWord(at: min(index, byteCount - 8))
+    }
+
+    @inline(__always)
+    fileprivate func fullWord(at index: Int) -> UInt64 {
+        // Safe because its callers know that eight bytes are there, and any of them make an integer.
+        unsafe unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self)
     }
 }

@@ -43,6 +43,34 @@ import Testing
         await client.run { _, client in #expect(client.texts == messages, "seed \(seed)") }
     }
 
+    @Test(arguments: [false, true])
+    func `a message of two parts is one, whether it is masked, compressed, large, or behind others`(
+        _ compresses: Bool
+    ) async throws {
+        let compression: WebSocket.Compression = compresses ? .on(above: 10, keepsContext: true) : .off
+        let pair = try await WebSocketPair(WebSocket(maxMessageSize: 8 << 20, compression: compression))
+        let client = await pair.dial(WebSocket(maxMessageSize: 8 << 20, compression: compression))
+        let parts: [([UInt8], [UInt8])] = [
+            ([1], [2, 3]), ([], []), ([4], []), ([], [5]), ([6], Array(repeating: 7, count: 40)),
+            ([8, 9], Array(repeating: 10, count: 3 << 20)), ([11], [12]),
+        ]
+        @Sendable func write(_ link: Link) {
+            link.write([0], endOfMessage: false)  // What was begun goes first.
+            link.write([0])
+            // Safe because bytes have no padding.
+            for (head, rest) in parts { link.write(unsafe head.span.bytes, unsafe rest.span.bytes) }
+        }
+        let sent = [[0, 0]] + parts.map { $0 + $1 }
+        await client.run { _, client in client.link.map(write) }
+        pair.world.settle()
+        await pair.server.run { _, server in
+            #expect(server.recorders.first?.messages == sent)
+            server.recorders.first?.link.map(write)
+        }
+        pair.world.settle()
+        await client.run { _, client in #expect(client.messages == sent) }
+    }
+
     @Test func `a message is handed on as it arrives, before its end`() async throws {
         let pair = try await WebSocketPair()
         let start = said(.binary, [1, 2, 3, 4]).dropLast()
