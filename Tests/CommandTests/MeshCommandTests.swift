@@ -38,8 +38,12 @@ import Testing
             ["sh", "-c", "exec \(Self.omniway) peer --name luda --mode \(mode) </dev/null"]
         ) { $0.hasPrefix("listening") }
         let address = try #require(await luda.lines.first?.split(separator: " ").last)
-        let asks = mode == "auto" ? "request luda echo hi\\nping luda\\npeers\\nsend luda hello\\n" : "peers\\n"
-        let script = "printf '\(asks)help\\n' | \(Self.omniway) peer --name yoghurt --mode \(mode) --join \(address)"
+        let asks = mode == "auto" ? "request luda echo hi\nping luda\npeers\nsend luda hello\nhelp" : "peers\nhelp"
+        let script = """
+            exec \(Self.omniway) peer --name yoghurt --mode \(mode) --join \(address) <<END
+            \(asks)
+            END
+            """
         let yoghurt = try await TestProgram(["sh", "-c", script]) { $0.hasPrefix("help, exit") }
         let lines = await yoghurt.lines
         if mode == "auto" {

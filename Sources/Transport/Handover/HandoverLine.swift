@@ -3,7 +3,7 @@ import Glibc
 
 /// A line between a process and the one that takes its place: messages with descriptors, whole and in order. Several
 /// processes may have the same end.
-package struct HandoverLine: ~Copyable, Sendable {
+package final class HandoverLine: Sendable {
     private let socket: OwnedDescriptor
 
     /// Nil for a descriptor that is no end of such a line.
@@ -21,12 +21,6 @@ package struct HandoverLine: ~Copyable, Sendable {
     /// Both ends of a new line, for whoever calls this to own. Not inherited.
     package static func pair() throws(SystemError) -> (Int32, Int32) {
         try OwnedDescriptor.pair(Int32(SOCK_SEQPACKET.rawValue))
-    }
-
-    /// Another descriptor of this end.
-    package func copy() -> OwnedDescriptor? {
-        let number = fcntl(socket.number, F_DUPFD_CLOEXEC, 0)
-        return number < 0 ? nil : OwnedDescriptor(number)
     }
 
     /// Never waits: an error when the other end has ended, or does not read.
@@ -56,6 +50,11 @@ package struct HandoverLine: ~Copyable, Sendable {
                 guard unsafe poll(&room, 1, 10_000) > 0 else { throw SystemError(number: ETIMEDOUT) }
             }
         }
+    }
+
+    /// So too with a copy of the end of another line.
+    package func sendAndWait(_ message: HandoverMessage, _ other: HandoverLine) throws(SystemError) {
+        try sendAndWait(message, other.socket)
     }
 
     /// How long `receive` waits; nil for ever.

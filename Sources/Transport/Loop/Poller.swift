@@ -13,7 +13,8 @@ struct Readiness: OptionSet {
 /// Level-triggered epoll. The only file that knows which poller the system has.
 @safe
 final class Poller {
-    static let maxEvents = 512
+    /// In one turn. What is answered leaves at its end: with many more it would have left the caches before.
+    static let maxEvents = 64
     private let epoll: Int32
     private let events: UnsafeMutablePointer<epoll_event>
 

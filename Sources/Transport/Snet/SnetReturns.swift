@@ -6,15 +6,10 @@ import OmniwayWire
 package final class SnetReturns: Sendable {
     package static let shared = SnetReturns()
 
-    private final class Line: Sendable {
-        let line: HandoverLine
-        init(_ line: consuming HandoverLine) { self.line = line }
-    }
-
     private struct State {
         var servers: [String: SnetServer] = [:]
         /// To the processes before this one, the newest last.
-        var lines: [Line] = []
+        var lines: [HandoverLine] = []
     }
     private let state = Lock(State())
     private static let mostLines = 16
@@ -28,21 +23,15 @@ package final class SnetReturns: Sendable {
     var hasPredecessor: Bool { state.withLock { !$0.lines.isEmpty } }
 
     /// Another process that may have streams, newer than those that are known. Of too many the oldest is forgotten.
-    package func add(_ line: consuming HandoverLine) {
-        let line = Line(line)
+    package func add(_ line: HandoverLine) {
         state.withLock { state in
             state.lines.append(line)
             if state.lines.count > Self.mostLines { state.lines.removeFirst() }
         }
     }
 
-    /// A copy of each line, the oldest first, for the next process.
-    package func copies() -> [OwnedDescriptorBox] {
-        state.withLock { $0.lines }.compactMap { line in
-            guard let copy = line.line.copy() else { return nil }
-            return OwnedDescriptorBox(copy)
-        }
-    }
+    /// The oldest first: the next process gets them too.
+    package var lines: [HandoverLine] { state.withLock { $0.lines } }
 
     // MARK: To the process before
 
@@ -61,7 +50,7 @@ package final class SnetReturns: Sendable {
         guard message.bytes.count <= HandoverMessage.mostBytes else { return false }
         while let newest = state.withLock({ $0.lines.last }) {
             do throws(SystemError) {
-                try newest.line.send(message, connection)
+                try newest.send(message, connection)
                 return true
             } catch {
                 if error.isBusy { return false }
@@ -90,10 +79,4 @@ package final class SnetReturns: Sendable {
             connection.sendLast(refusal)
         }
     }
-}
-
-/// A descriptor that an array can hold. Closed when nobody has it any more.
-package final class OwnedDescriptorBox: Sendable {
-    package let descriptor: OwnedDescriptor
-    init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor }
 }

@@ -13,12 +13,6 @@ private struct MovingDialer: Dialer {
     }
 }
 
-/// For a closure, which cannot have a line itself.
-private final class Line: Sendable {
-    let line: HandoverLine
-    init(_ line: consuming HandoverLine) { self.line = line }
-}
-
 /// Three processes in a row, as far as streams are concerned. Each has what the others have not.
 private struct Generation {
     let returns = SnetReturns()
@@ -49,10 +43,9 @@ private struct Generation {
             throw SystemError(number: EPROTO)
         }
         next.returns.add(far)
-        let end = Line(line)
         let returns = returns
         let isStarted = BackgroundThread.start("returns", for: "a test") {
-            while let heard = try? end.line.receive() {
+            while let heard = try? line.receive() {
                 if let number = heard.descriptor { returns.take(heard.message, OwnedDescriptor(number)) }
             }
         }

@@ -55,7 +55,7 @@ public final class Predecessor: Sendable {
                 if message.word == .go { return }
             }
         }
-        if let copy = line.copy(), let line = HandoverLine(copy) { SnetReturns.shared.add(line) }
+        SnetReturns.shared.add(line)
         await ListeningSockets.shared.goOn()
     }
 }

@@ -36,13 +36,13 @@ public actor Succession {
         // With process 1 a container ends, whoever else is in it.
         guard getpid() != 1 else { throw .container }
         guard let program = path.map({ Program($0) }) ?? Program.own else { throw .notStarted("?", ENOENT) }
-        let line: Line
+        let line: HandoverLine
         let pid: Int32
         do throws(SystemError) {
             let pair = try HandoverLine.pair()
             let others = OwnedDescriptor(pair.1)
             guard let near = HandoverLine(OwnedDescriptor(pair.0)) else { throw SystemError(number: EPROTO) }
-            line = Line(near)
+            line = near
             pid = try program.start(arguments, environment, with: others)
         } catch { throw .notStarted(program.path, error.number) }
         state = .waiting(for: pid)
@@ -53,7 +53,7 @@ public actor Succession {
             if case .waiting = state {} else { trouble = "this process is ending" }
         }
         // For a moment both may accept: better than nobody, when the new one ends at this very time.
-        if trouble == nil { trouble = line.letGo() }
+        if trouble == nil { trouble = Self.letGo(line) }
         if let trouble {
             _ = await HelperPool.shared.run { Program.end(pid) }
             if case .waiting = state { state = .alone }
@@ -61,7 +61,7 @@ public actor Succession {
         }
         state = .handedOver
         service.mainProcess(pid)
-        line.serve()
+        Self.serve(line)
         await ListeningSockets.shared.letGo()
         Log.shared.notice("handed over", ["pid": "\(pid)"])
         return pid
@@ -76,48 +76,37 @@ public actor Succession {
 
     // MARK: On a helper thread
 
-    /// A class, because closures cannot have a line.
-    private final class Line: Sendable {
-        let line: HandoverLine
-        init(_ line: consuming HandoverLine) { self.line = line }
+    /// From now on the new process accepts. What is wrong; nil when it has heard.
+    private static func letGo(_ line: HandoverLine) -> String? {
+        do throws(SystemError) {
+            try line.send(HandoverMessage(.go))
+            return nil
+        } catch { return "\(error)" }
+    }
 
-        /// From now on the new process accepts. What is wrong; nil when it has heard.
-        func letGo() -> String? {
-            do throws(SystemError) {
-                try line.send(HandoverMessage(.go))
-                return nil
-            } catch { return "\(error)" }
-        }
-
-        /// Takes back connections for as long as this process lives.
-        func serve() {
-            let isStarted = BackgroundThread.start("returns", for: "waits for connections of streams that are here") {
-                [self] in
-                line.wait(atMost: nil)
-                while let heard = try? line.receive() {
-                    if let number = heard.descriptor {
-                        SnetReturns.shared.take(heard.message, OwnedDescriptor(number))
-                    }
-                }
+    /// Takes back connections for as long as this process lives.
+    private static func serve(_ line: HandoverLine) {
+        let isStarted = BackgroundThread.start("returns", for: "waits for connections of streams that are here") {
+            line.wait(atMost: nil)
+            while let heard = try? line.receive() {
+                if let number = heard.descriptor { SnetReturns.shared.take(heard.message, OwnedDescriptor(number)) }
             }
-            if !isStarted { Log.shared.error("no thread for returns", ["try": "raise `ulimit -u`"]) }
         }
+        if !isStarted { Log.shared.error("no thread for returns", ["try": "raise `ulimit -u`"]) }
     }
 
     /// Gives the sockets, and waits until the new process is ready. What is wrong; nil when it is.
-    private static func talk(on line: Line, within patience: Duration) -> String? {
+    private static func talk(on line: HandoverLine, within patience: Duration) -> String? {
         do throws(SystemError) {
-            line.line.wait(atMost: patience)
+            line.wait(atMost: patience)
             try ListeningSockets.shared.forEachCopy { copy throws(SystemError) in
                 let words = [copy.kind.rawValue, copy.isOthers ? "others" : "own", "\(copy.asked)"]
-                try line.line.sendAndWait(
+                try line.sendAndWait(
                     HandoverMessage(.socket, words, Array((copy.name ?? "").utf8)), copy.descriptor)
             }
-            for older in SnetReturns.shared.copies() {
-                try line.line.sendAndWait(HandoverMessage(.line), older.descriptor)
-            }
-            try line.line.send(HandoverMessage(.begin))
-            while let (message, number) = try line.line.receive() {
+            for older in SnetReturns.shared.lines { try line.sendAndWait(HandoverMessage(.line), older) }
+            try line.send(HandoverMessage(.begin))
+            while let (message, number) = try line.receive() {
                 if let number { close(number) }
                 if message.word == .ready { return nil }
             }
