@@ -73,13 +73,14 @@ extension Experiments {
         return measured
     }
 
-    static func e8(_ nodes: Int, seed: UInt64, _ name: String, _ change: (inout SimulatedMesh.Network) -> Void)
-        -> Measured
-    {
+    static func e8(
+        _ nodes: Int, seed: UInt64, _ name: String, messages: Int = 40,
+        _ change: (inout SimulatedMesh.Network) -> Void
+    ) -> Measured {
         let trial = Trial(seed)
         trial.join(nodes, settle: .seconds(20))
         change(&trial.mesh.network)
-        let numbers = (0..<40).map { _ in
+        let numbers = (0..<messages).map { _ in
             let number = trial.broadcast(from: 0)
             trial.mesh.run(for: .milliseconds(500))
             return number

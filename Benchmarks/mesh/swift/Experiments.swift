@@ -47,7 +47,9 @@ enum Experiments {
         return measured
     }
 
-    static func e3(_ nodes: Int, seed: UInt64, isRandom: Bool, messages: Int = 100) -> Measured {
+    static func e3(
+        _ nodes: Int, seed: UInt64, isRandom: Bool, warmUp: Int = 100, messages: Int = 100
+    ) -> Measured {
         let trial = Trial(seed)
         trial.join(nodes, settle: .seconds(20))
         func send(_ round: Int) -> Int {
@@ -55,7 +57,7 @@ enum Experiments {
             trial.mesh.run(for: .milliseconds(500))
             return number
         }
-        for round in 0..<100 { _ = send(round) }
+        for round in 0..<warmUp { _ = send(round) }
         trial.resetTraffic()
         let floodHops = isRandom ? 0 : (0..<10).map { trial.flood(from: $0).hops }.max() ?? 0
         let numbers = (0..<messages).map { send($0) }
