@@ -54,38 +54,51 @@ extension TunnelNode {
     ) {
         let addresses: (listen: TunnelAddress, target: TargetAddress)
         do throws(TunnelRefusal) { addresses = try check(request, by: session) } catch { return done(.failure(error)) }
-        let names = ["tunnel \(request.targetTunnel)", "client \(session.client)"]
         let isOwn = request.targetTunnel == session.tunnel
+        find(request.targetTunnel, authCode: isOwn ? nil : request.targetAuthCode, for: session) { [weak self] result in
+            guard let self else { return }
+            let found: FoundTunnel
+            switch result {
+            case .failure(let refusal): return done(.failure(refusal))
+            case .success(let tunnel): found = tunnel
+            }
+            var options = request.options
+            options.group = RuleGroups.mark(options.group, addresses.listen)
+            let rule = TunnelRule(
+                owner: session.client, listener: addresses.listen.isAtClient ? session.client : "",
+                target: found.client, targetTunnel: request.targetTunnel, listenAddress: addresses.listen,
+                targetAddress: addresses.target, limits: request.limits, options: options,
+                codeMark: Secret.mark(found.authCode), created: Timestamp.now().text)
+            put(rule, found.entry, attempt: 1, done)
+        }
+    }
+
+    /// Who is behind a number, for somebody who knows its AuthCode; nil for the one who is asked for itself.
+    func find(
+        _ tunnel: String, authCode: String?, for session: RuleOwner, _ done: @escaping TunnelBook.Done<FoundTunnel>
+    ) {
+        let names = ["tunnel \(tunnel)", "client \(session.client)"]
         // Counted before the answer is known, so that many guesses at once are no more than many one by one.
-        for (index, name) in names.enumerated() where !isOwn && !wrongCodes.take(name, at: loop.now) {
+        for (index, name) in names.enumerated() where authCode != nil && !wrongCodes.take(name, at: loop.now) {
             for taken in names[..<index] { wrongCodes.giveBack(taken) }
             return done(
                 .failure(TunnelRefusal(.tooMany, "too many wrong AuthCodes; try again in a quarter of an hour")))
         }
-        registry.get(TunnelKey.tunnel(request.targetTunnel)) { [weak self] result in
+        book.find(tunnel) { [weak self] result in
             guard let self else { return }
-            let entry: RegistryEntry?
             switch result {
-            case .failure(let error): return done(.failure(TunnelRefusal(error)))
-            case .success(let found): entry = found
+            case .failure(let refusal): done(.failure(refusal))
+            case .success(let found):
+                let isRight = found.map { found in
+                    authCode.map { Secret.isEqual(found.authCode, $0) } ?? (found.client == session.client)
+                }
+                guard let found, isRight == true else {
+                    // The same for both, so that numbers cannot be looked for.
+                    return done(.failure(TunnelRefusal(.forbidden, "no such tunnel, or not its AuthCode")))
+                }
+                if authCode != nil { for name in names { wrongCodes.giveBack(name) } }
+                done(.success(found))
             }
-            let reader = try? entry.map { try MemberReader($0.value.text) }
-            let code = (try? reader?.text("AuthCode")) ?? ""
-            guard let entry, let target = try? reader?.text("TerminalId"), target.isTunnelID,
-                isOwn ? target == session.client : Secret.isEqual(code, request.targetAuthCode)
-            else {
-                // The same for both, so that numbers cannot be looked for.
-                return done(.failure(TunnelRefusal(.forbidden, "no such tunnel, or not its AuthCode")))
-            }
-            if !isOwn { for name in names { wrongCodes.giveBack(name) } }
-            var options = request.options
-            options.group = RuleGroups.mark(options.group, addresses.listen)
-            let rule = TunnelRule(
-                owner: session.client, listener: addresses.listen.isAtClient ? session.client : "", target: target,
-                targetTunnel: request.targetTunnel, listenAddress: addresses.listen,
-                targetAddress: addresses.target, limits: request.limits, options: options,
-                codeMark: Secret.mark(code), created: Timestamp.now().text)
-            put(rule, entry, attempt: 1, done)
         }
     }
 

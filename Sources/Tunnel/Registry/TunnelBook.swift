@@ -61,6 +61,14 @@ final class TunnelBook {
         }
     }
 
+    /// What a number stands for; nil when it is nobody's.
+    func find(_ tunnel: String, _ done: @escaping Done<FoundTunnel?>) {
+        guard tunnel.isTunnelNumber else { return done(.success(nil)) }
+        registry.get(TunnelKey.tunnel(tunnel)) { result in
+            done(result.mapError { TunnelRefusal($0) }.map { $0.flatMap { FoundTunnel($0) } })
+        }
+    }
+
     /// Another AuthCode for a client. With `revokes`, the rules that others made with the old one go.
     func changeCode(of identity: (client: String, tunnel: String), revokes: Bool, _ done: @escaping Done<String>) {
         let new = TunnelIdentity(
@@ -189,6 +197,20 @@ final class TunnelBook {
                 }
             }
         }
+    }
+}
+
+/// A number, as the registry has it now.
+struct FoundTunnel {
+    let entry: RegistryEntry
+    let client: String
+    let authCode: String
+
+    fileprivate init?(_ entry: RegistryEntry) {
+        guard let reader = try? MemberReader(entry.value.text), let client = try? reader.text("TerminalId"),
+            client.isTunnelID, let authCode = try? reader.text("AuthCode")
+        else { return nil }
+        (self.entry, self.client, self.authCode) = (entry, client, authCode)
     }
 }
 
