@@ -25,6 +25,9 @@ final class PacketFraming: Sendable {
     /// Most bytes that a packet may have.
     var maxSize: Int { maxBodySize + (own == nil ? PomeloPacket.headSize : 64) }
 
+    /// What people can read; nothing is known of an application's own packets.
+    var frameFormat: FrameFormat? { own == nil ? .pomelo : nil }
+
     // MARK: In
 
     @inline(__always)

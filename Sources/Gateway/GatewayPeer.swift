@@ -27,6 +27,7 @@ final class GatewayPeer: GatewayHandler {
         quiet = QuietWatch(codec.dialect, shard.settings[side], link)
     }
 
+    var frameFormat: FrameFormat? { codec.dialect.frameFormat }
     func opened(_ link: Link) { quiet.start() }
 
     // MARK: What the peer says

@@ -27,6 +27,8 @@ final class ClientConnection: LinkHandler {
 
     // MARK: The link
 
+    var frameFormat: FrameFormat? { framing.frameFormat }
+
     func dials(_ link: Link) { self.link = link }
 
     func opened(_ link: Link) {

@@ -42,6 +42,8 @@ final class AppConnection: LinkHandler, Caller {
 
     // MARK: The link
 
+    var frameFormat: FrameFormat? { plan.framing.frameFormat }
+
     func opened(_ link: Link) {
         let settings = plan.settings
         if settings.heartbeat > .zero {

@@ -1,5 +1,5 @@
 public import OmniwayTransport
-import OmniwayWire
+public import OmniwayWire
 import OmniwayTelemetry
 
 /// An endpoint on its loop: the physical link to a gateway, and the virtual links on it. `GatewayEndpoint` is its name
@@ -256,6 +256,8 @@ extension EndpointSession: TimerTarget {
 }
 
 extension EndpointSession: LinkHandler {
+    public var frameFormat: FrameFormat? { configuration.dialect.frameFormat }
+
     public func opened(_ link: Link) {
         precondition(!link.traits.keepsMessages, "a gateway is reached by a stream, and this link keeps messages")
         if hasEnded { link.close(.done) } else { begin(over: link) }

@@ -46,6 +46,8 @@ final class PeerConnection: LinkHandler {
 
     // MARK: Its life
 
+    var frameFormat: FrameFormat? { .mesh }
+
     func opened(_ link: Link) {
         connecting?.fulfil(.success(()))
         connecting = nil

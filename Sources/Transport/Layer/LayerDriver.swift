@@ -1,3 +1,5 @@
+public import OmniwayWire
+
 /// Between a carrier link and the link above it: the driver of the one, the handler of the other.
 /// A protocol overrides what it does differently from passing everything on.
 open class LayerDriver: CarriedDriver, LinkHandler {
@@ -14,6 +16,9 @@ open class LayerDriver: CarriedDriver, LinkHandler {
     public init() {}
 
     // MARK: What a protocol brings
+
+    /// How a person is to read what goes over the carrier.
+    open var frameFormat: FrameFormat? { nil }
 
     /// What the link above is.
     open func traits(over carrier: LinkTraits) -> LinkTraits { carrier }

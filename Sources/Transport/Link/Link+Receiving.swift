@@ -10,7 +10,7 @@ extension Link {
     private func deliverHere(_ bytes: RawSpan, endOfMessage: Bool) {
         guard state == .open else { return }
         heard()
-        if !flags.isDisjoint(with: [.keepsMessages, .pausedDriver]) || !unread.isEmpty {
+        if !flags.isDisjoint(with: [.keepsMessages, .pausedDriver, .watched]) || !unread.isEmpty {
             return deliverSlowly(bytes, endOfMessage: endOfMessage)
         }
         let taken = handOnce(bytes)
@@ -18,6 +18,7 @@ extension Link {
     }
 
     private func deliverSlowly(_ bytes: RawSpan, endOfMessage: Bool) {
+        if flags.contains(.watched) { showWatch(bytes, isInbound: true) }
         if flags.contains(.keepsMessages), isReading, !flags.contains(.hasPieces) {
             _ = handler.receive(bytes, endOfMessage: endOfMessage, from: self)
             return
@@ -46,7 +47,8 @@ extension Link {
 
     private func deliverBehindUnread(_ count: Int) {
         let before = unread.count
-        if before > InboundBuffer.headroom || !isReading {
+        // A watch sees each byte once.
+        if before > InboundBuffer.headroom || !isReading || flags.contains(.watched) {
             return deliver(unsafe RawSpan(_unsafeStart: loop.inbound.start, byteCount: count))
         }
         let start = unsafe loop.inbound.start - before

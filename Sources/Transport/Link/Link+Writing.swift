@@ -62,6 +62,7 @@ extension Link {
             return shared.withBytes(from: 0) { write($0) }
         }
         guard mayWrite(shared.count, endOfMessage: true) else { return }
+        if flags.contains(.watched) { shared.withBytes(from: 0) { showWatch($0, isInbound: false) } }
         if parts == nil {
             var parts = PartQueue()
             let owned = slot.payload.queue.count
@@ -89,8 +90,8 @@ extension Link {
     }
 
     private var mayPassOn: Bool {
-        flags.isDisjoint(with: [.hasParts, .finishing, .sending]) && flags.contains(.passesOn) && state == .open
-            && !slot.payload.flags.contains(.blocked)
+        flags.isDisjoint(with: [.hasParts, .finishing, .sending, .watched]) && flags.contains(.passesOn)
+            && state == .open && !slot.payload.flags.contains(.blocked)
     }
 
     /// A whole message that nothing waits before goes to the driver without a stay in the queue.
@@ -107,6 +108,7 @@ extension Link {
 
     private func queuePart(_ bytes: RawSpan, endOfMessage: Bool) {
         guard mayWrite(bytes.byteCount, endOfMessage: endOfMessage) else { return }
+        if flags.contains(.watched) { showWatch(bytes, isInbound: false) }
         flags.insert(.hasParts)
         slot.payload.queue.append(bytes, pool: loop.pool)
         parts?.appendOwned(bytes.byteCount, endsMessage: endOfMessage && traits.keepsMessages, outgoingKind)
@@ -264,8 +266,15 @@ extension Link {
         if parts?.isEmpty ?? true { flags.remove(.hasParts) }
         if !traits.keepsMessages {  // The shared bytes are out; writes are plain again.
             parts = nil
-            if !flags.contains(.finishing) { slot.payload.flags.insert(.plain) }
+            writesPlainly()
         }
+    }
+
+    /// Bytes go to the end of the queue without a look at the link, where that is all there is to it.
+    func writesPlainly() {
+        guard state != .closed, !keepsMessages else { return }
+        let isPlain = parts == nil && flags.isDisjoint(with: [.finishing, .watched])
+        if isPlain { slot.payload.flags.insert(.plain) } else { slot.payload.flags.remove(.plain) }
     }
 
     /// A message goes to its driver whole.

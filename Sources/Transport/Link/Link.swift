@@ -69,6 +69,8 @@ public final class Link {
         static let hasPieces = Flags(rawValue: 1 << 18)
         /// The link is being closed, and this is the last chance for what waits.
         static let leaving = Flags(rawValue: 1 << 19)
+        /// Somebody looks at what goes over it.
+        static let watched = Flags(rawValue: 1 << 20)
     }
 
     /// A link whose driver will call `opened`. Nil when the loop has no slot for another. A driver that sits on another

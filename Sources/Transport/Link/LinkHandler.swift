@@ -1,5 +1,10 @@
+public import OmniwayWire
+
 /// Who lives above a link. All calls come on the link's loop; none may block.
 public protocol LinkHandler: AnyObject {
+    /// How a person who looks at the link's bytes is to read them; nil for bytes.
+    var frameFormat: FrameFormat? { get }
+
     /// The link is connected, its handshakes are done.
     func opened(_ link: Link)
 
@@ -21,6 +26,7 @@ public protocol LinkHandler: AnyObject {
 }
 
 extension LinkHandler {
+    public var frameFormat: FrameFormat? { nil }
     public func opened(_ link: Link) {}
     public func writable(_ link: Link) {}
     public func finished(_ link: Link) { link.close(.finished) }

@@ -48,6 +48,7 @@ public final class Loop {
     var timers = TimerQueue()
     var mailSlots: [(any MailSlot)?] = []
     var observers: [any TurnObserver] = []
+    var watches: [LinkWatch] = []
     var named: [NamedObject] = []
     var starts: [StartedTask] = []
     var running: [ObjectIdentifier: StartedTask] = [:]

@@ -1,3 +1,5 @@
+public import OmniwayWire
+
 /// What one loop has, at one moment: for those who look for what hangs or what fills the memory.
 public struct LoopReport: Sendable {
     public let loop: Int
@@ -24,6 +26,8 @@ public struct LinkReport: Sendable {
     /// The type of what moves its bytes, and of what answers them.
     public let driver: String
     public let handler: String
+    /// How its bytes are to be read, as the handler says.
+    public let frameFormat: FrameFormat?
     public let queued: Int
     public let mostQueued: Int
     /// Bytes that its handler has left.
@@ -65,6 +69,7 @@ extension Link {
     fileprivate var report: LinkReport {
         LinkReport(
             id: id, state: state, peer: traits.peer, driver: "\(type(of: driver))", handler: "\(type(of: handler))",
+            frameFormat: handler.frameFormat,
             queued: queued, mostQueued: max(mostQueued, queued), unread: unread.count,
             held: slot.payload.queue.held + unread.held, quiet: loop.now - max(lastHeard, lastSent))
     }

@@ -33,6 +33,8 @@ final class WebSocketDriver: LayerDriver {
                 pool: loop.deflatePool, windowBits: ours.windowBits, keepsContext: ours.keepsContext))
     }
 
+    override var frameFormat: FrameFormat? { .webSocket }
+
     override func traits(over carrier: LinkTraits) -> LinkTraits {
         var traits = carrier
         traits.keepsMessages = true

@@ -151,6 +151,8 @@ public final class Invoker {
 }
 
 extension Invoker: LinkHandler {
+    public var frameFormat: FrameFormat? { .invoker }
+
     public func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
         lastHeard = loop.now
         var offset = 0

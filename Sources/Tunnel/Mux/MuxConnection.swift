@@ -46,6 +46,8 @@ final class MuxConnection: LinkHandler {
         mux = Mux(side, at: loop.now.sinceStart, budget: budget, limits: limits)
     }
 
+    var frameFormat: FrameFormat? { .mux }
+
     /// Begins to listen, and to watch whether the peer lives.
     func start() {
         guard let carrier else { return }

@@ -4,6 +4,8 @@ public enum GatewayDialect: String, Sendable, CaseIterable {
     case v1
     /// fastway since 2017, uniway: the gateway gives the id with its answer, and peers send pings.
     case v2
+
+    package var frameFormat: FrameFormat { self == .v1 ? .gatewayV1 : .gatewayV2 }
 }
 
 /// The number of a virtual connection: the same for both of its ends, never zero.

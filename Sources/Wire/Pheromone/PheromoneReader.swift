@@ -19,9 +19,7 @@ package struct PheromoneReader: Sendable {
     private let maxGarbage: (times: Int, bytes: Int)
     /// How many bytes of the message under way were looked at; 0 between messages.
     private var looked = 0
-    private var depth = 0
-    private var isInString = false
-    private var isEscaped = false
+    private var brackets = BracketScan()
     private var isInGarbage = false
     /// Garbage so far.
     package private(set) var garbage = (times: 0, bytes: 0)
@@ -39,9 +37,9 @@ package struct PheromoneReader: Sendable {
         if looked == 0 { try skip(bytes, &start) }
         while start + looked < bytes.byteCount {
             guard looked < maxMessageSize else { throw .tooLarge(limit: maxMessageSize) }
-            look(at: bytes.byte(start + looked))
+            brackets.look(at: bytes.byte(start + looked))
             looked += 1
-            if depth == 0 {
+            if brackets.isAtEnd {
                 defer { looked = 0 }
                 let range = start..<(start + looked)
                 start = range.upperBound
@@ -49,25 +47,6 @@ package struct PheromoneReader: Sendable {
             }
         }
         return nil
-    }
-
-    private mutating func look(at byte: UInt8) {
-        if isInString {
-            if isEscaped {
-                isEscaped = false
-            } else if byte == UInt8(ascii: "\\") {
-                isEscaped = true
-            } else if byte == UInt8(ascii: "\"") {
-                isInString = false
-            }
-            return
-        }
-        switch byte {
-        case UInt8(ascii: "\""): isInString = true
-        case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-        case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
-        default: break
-        }
     }
 
     /// Up to the next `{`.
