@@ -65,7 +65,9 @@ let package = Package(
         library("Mesh", ["OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"]),
         library(
             "Admin", ["CSystem", "OmniwayCrypto", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry"],
-            resources: ["html", "css", "js"].map { .embedInCode("Dashboard/Pages/dashboard.\($0)") }),
+            resources: ["dashboard.html", "dashboard.css", "dashboard.js", "words.js"].map {
+                .embedInCode("Dashboard/Pages/\($0)")
+            }),
         .target(
             name: "Omniway",
             dependencies: [

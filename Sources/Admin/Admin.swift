@@ -31,6 +31,9 @@ public final class Admin: Sendable {
             api.addRoutes(to: &routes)
             return HTTPServer(on: loop, routes: routes)
         }
+        let frames = FrameViews(of: loops, patience: patience)
+        console.add(frames.view)
+        for action in frames.actions { console.add(action) }
         Log.shared.keep(last: 500)
         do throws(ListenError) {
             listening = try await StreamAcceptor(address, limits: ConnectionLimits(total: 256)).open(into: [server])

@@ -24,7 +24,17 @@ private struct Desk {
                     ])
             })
         admin.console.add(
-            AdminAction("shop.sell", fields: ["book", "price"]) { fields in
+            AdminView("shop") {
+                AdminReport(
+                    figures: [("tills", "2")],
+                    graph: AdminGraph([("a", "door"), ("b", "till")], [("a", "b"), ("a", "nowhere")]))
+            })
+        admin.console.add(
+            AdminAction(
+                "shop.open", fields: [AdminField("key", isSecret: true), AdminField("door", choices: ["front"])]
+            ) { fields in "open with \(fields["key"] ?? "")" })
+        admin.console.add(
+            AdminAction("shop.sell", fields: ["book", AdminField("price", usual: "10")]) { fields in
                 guard fields["book"] != "0" else { throw AdminRefusal("there is no such book") }
                 return "sold \(fields["book"] ?? "") for \(fields["price"] ?? "")"
             })
@@ -55,7 +65,7 @@ private struct Desk {
 @Suite(.timeLimit(.minutes(2))) struct DashboardTests {
     @Test func `pages are there for everybody, load nothing from elsewhere, and say nothing`() async throws {
         try await Desk.with { desk async throws in
-            for path in ["/", "/dashboard.js", "/dashboard.css"] {
+            for path in ["/", "/dashboard.js", "/words.js", "/dashboard.css"] {
                 let answer = try await desk.client.get(path)
                 #expect(answer.status == .ok)
                 #expect(answer.headers["Content-Security-Policy"]?.contains("default-src 'self'") == true)
@@ -102,10 +112,21 @@ private struct Desk {
         try await Desk.with { desk async throws in
             let session: HTTPHeaders = ["Cookie": try await desk.logIn(await desk.admin.makeLogin())]
             let console = try JSON.Reader.json5.read(try await desk.client.get("/api/console", session).text)
-            #expect(console["role"] == "operate" && console["views"] == ["shop"])
-            #expect(console["actions"] == [["name": "shop.sell", "fields": ["book", "price"]]])
+            #expect(console["role"] == "operate" && console["views"] == ["shop", "frames"])
+            let sale = try console["actions"]?.array().first { $0["name"] == "shop.sell" }
+            #expect(
+                sale?["fields"] == [
+                    ["name": "book", "usual": "", "choices": [], "secret": false],
+                    ["name": "price", "usual": "10", "choices": [], "secret": false],
+                ])
             let shop = try JSON.Reader.json5.read(try await desk.client.get("/api/views/shop", session).text)
-            #expect(shop["figures"] == [["open", "yes"]])
+            // Two parts have something to say here.
+            #expect(shop["figures"] == [["open", "yes"], ["tills", "2"]])
+            #expect(
+                shop["graph"] == [
+                    "nodes": [["id": "a", "label": "door"], ["id": "b", "label": "till"]], "edges": [["a", "b"]],
+                    "count": 2,
+                ])
             let books = try #require(shop["tables"]?[0])
             #expect(books["count"] == 501 && books["actions"] == ["shop.sell"])
             #expect(try books["rows"]?.array().count == 500)
@@ -131,6 +152,20 @@ private struct Desk {
         }
     }
 
+    @Test func `what may be chosen is checked, and a secret is not logged`() async throws {
+        try await Desk.with { desk async throws in
+            let cookie = try await desk.logIn(await desk.admin.makeLogin())
+            let headers: HTTPHeaders = ["Cookie": cookie, "X-Omniway": "1"]
+            let right = "{\"key\": \"xyzzy\", \"door\": \"front\"}"
+            #expect(try await desk.post("/api/actions/shop.open", right, headers).text.contains("open with xyzzy"))
+            let wrong = "{\"key\": \"xyzzy\", \"door\": \"back\"}"
+            #expect(try await desk.post("/api/actions/shop.open", wrong, headers).status == .badRequest)
+            Log.shared.flush()
+            let events = try await desk.client.get("/api/events", headers).text
+            #expect(events.contains(#"action=shop.open fields=\"door=front\""#) && !events.contains("xyzzy"))
+        }
+    }
+
     @Test func `other pages of a browser do nothing with its session`() async throws {
         try await Desk.with { desk async throws in
             let cookie = try await desk.logIn(await desk.admin.makeLogin())
@@ -149,6 +184,9 @@ private struct Desk {
             await desk.admin.allow([Secret("operator"), Secret("guest")])
             let headers: HTTPHeaders = ["Cookie": try await desk.logIn("guest"), "X-Omniway": "1"]
             #expect(try await desk.client.get("/api/views/shop", headers).status == .ok)
+            let console = try JSON.Reader.json5.read(try await desk.client.get("/api/console", headers).text)
+            #expect(console["views"] == ["shop"])
+            #expect(try await desk.client.get("/api/views/frames", headers).status == .forbidden)
             let sale = "{\"book\": \"7\", \"price\": \"3\"}"
             #expect(try await desk.post("/api/actions/shop.sell", sale, headers).status == .forbidden)
             #expect(try await desk.post("/api/logout", "{}", headers).status == .ok)
@@ -165,6 +203,28 @@ private struct Desk {
             Log.shared.flush()
             let events = try await desk.client.get("/api/events", headers).text
             #expect(events.contains("operator acts action=shop.sell"))
+        }
+    }
+
+    @Test func `events are filtered by level, by text and by number`() async throws {
+        try await Desk.with { desk async throws in
+            let headers: HTTPHeaders = ["Cookie": try await desk.logIn(await desk.admin.makeLogin())]
+            func events(_ query: String) async throws -> [JSON] {
+                let text = try await desk.client.get("/api/events?\(query)", headers).text
+                return try JSON.Reader.json5.read(text)["events"]?.array() ?? []
+            }
+            let mark = "mark-\(desk.admin.address.port)"
+            Log.shared.notice("seen", ["mark": mark])
+            Log.shared.warning("seen", ["mark": mark])
+            Log.shared.flush()
+            let both = try await events("text=\(mark)")
+            #expect(both.map { $0["level"] } == ["notice", "warning"])
+            #expect(try await events("text=\(mark)&level=warning").map { $0["level"] } == ["warning"])
+            let first = try #require(try both.first?["number"]?.int())
+            #expect(try await events("text=\(mark)&after=\(first)").count == 1)
+            for query in ["level=loud", "after=x"] {
+                #expect(try await desk.client.get("/api/events?\(query)", headers).status == .badRequest)
+            }
         }
     }
 }

@@ -30,12 +30,17 @@ package actor Chromium {
         link = await loop.own { loop in BrowserLink(webSocket.over(StreamDialer(address)), loop, continuation) }
     }
 
-    /// Opens a page, and gives what the expression there comes to once it is loaded.
-    package func result(of expression: String, at url: String) async throws -> JSON {
+    /// Opens a page, in a window of that width if there is one, and gives what the expression there comes to once it is
+    /// loaded.
+    package func result(of expression: String, at url: String, width: Int? = nil) async throws -> JSON {
         let target = try await call("Target.createTarget", ["url": "about:blank"]).require("targetId")
         let session = try await call("Target.attachToTarget", ["targetId": target, "flatten": true])
             .require("sessionId")
         _ = try await call("Page.enable", [:], in: session)
+        if let width {
+            let metrics: JSON = ["width": JSON(width), "height": 800, "deviceScaleFactor": 1, "mobile": false]
+            _ = try await call("Emulation.setDeviceMetricsOverride", metrics, in: session)
+        }
         events = []
         _ = try await call("Page.navigate", ["url": .string(url)], in: session)
         while !events.contains(where: { $0["method"] == "Page.loadEventFired" && $0["sessionId"] == session }) {

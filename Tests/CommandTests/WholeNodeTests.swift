@@ -27,9 +27,6 @@ struct WholeNode {
     }
 }
 
-private struct Join: Codable { let name: String }
-private struct Members: Codable { let names: [String] }
-
 @Suite(.timeLimit(.minutes(2))) struct WholeNodeTests {
     @Test func `a node has a gateway, a room behind and beside it, a tunnel and a mesh, and says what to try`()
         async throws
@@ -73,49 +70,6 @@ private struct Members: Codable { let names: [String] }
         await browser.close()
         await loop.shutdown()
         #expect(await node.program.stop() == 0)
-    }
-
-    @Test func `a browser logs in at the dashboard by its link, sees every part in two languages, and kicks a user`()
-        async throws
-    {
-        let node = try await WholeNode()
-        let hint = try #require(await node.program.lines.first { $0.contains("/#login=") })
-        let link = try #require(hint.split(separator: " ").dropFirst().first).prefix { $0 != "," }
-        let room = try #require(await node.program.port("app room"))
-        let loop = EventLoop()
-        let luda = try await AppClient(over: WebSocket().over(StreamDialer(room)), on: loop)
-        let _: Members = try await luda.request("room.join", Join(name: "luda"))
-        let browser = try await Chromium(on: loop)
-        let seen = try await browser.result(
-            of: """
-                (async () => {
-                    const until = async (isTrue) => {
-                        while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 10))
-                    }
-                    const tabs = () => [...document.querySelectorAll("nav button")]
-                    const table = (name) => document.querySelector(`[data-table="${name}"]`)
-                    await until(() => table("meters"))
-                    const names = tabs().map((tab) => tab.textContent)
-                    const seen = []
-                    for (const tab of names) {
-                        tabs().find(({ textContent }) => textContent == tab).click()
-                        await until(() => document.querySelector("#view")?.children.length)
-                        seen.push(tab)
-                    }
-                    tabs().find(({ textContent }) => textContent == "app").click()
-                    await until(() => document.querySelector('[data-action="app.kick"][data-key="luda"]'))
-                    document.querySelector('[data-action="app.kick"][data-key="luda"]').click()
-                    await until(() => document.querySelector("#said")?.textContent == "luda was told to leave")
-                    document.querySelector("#language").click()
-                    await until(() => tabs().some(({ textContent }) => textContent == "隧道"))
-                    return seen.join(" ")
-                })()
-                """, at: String(link))
-        #expect(seen == "overview gateway app tunnel mesh events")
-        await browser.close()
-        await loop.shutdown()
-        #expect(await node.program.stop() == 0)
-        #expect(await node.program.lines.contains { $0.contains("operator acts action=app.kick") })
     }
 
     @Test func `a port of this machine is exposed by its tunnel, and reached`() async throws {

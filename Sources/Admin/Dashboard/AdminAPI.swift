@@ -20,6 +20,7 @@ final class AdminAPI {
         let pages: [(String, [UInt8], String)] = [
             ("/", PackageResources.dashboard_html, "text/html; charset=utf-8"),
             ("/dashboard.js", PackageResources.dashboard_js, "text/javascript; charset=utf-8"),
+            ("/words.js", PackageResources.words_js, "text/javascript; charset=utf-8"),
             ("/dashboard.css", PackageResources.dashboard_css, "text/css; charset=utf-8"),
         ]
         for (path, content, type) in pages {
@@ -37,7 +38,8 @@ final class AdminAPI {
             if api.allows(exchange, .view) { await api.showView(exchange) }
         }
         routes.get("/api/events") { [self] exchange in if allows(exchange, .view) { showEvents(exchange) } }
-        routes.post("/api/actions/:name", body: .whole(upTo: 64 << 10)) { exchange in
+        // As much as a push to many users has.
+        routes.post("/api/actions/:name", body: .whole(upTo: 1 << 20)) { exchange in
             if api.allows(exchange, .operate) { await api.act(exchange) }
         }
     }
@@ -66,7 +68,7 @@ final class AdminAPI {
 
     /// Whether who asks may; otherwise he is answered.
     private func allows(_ exchange: HTTPExchange, _ wanted: AdminSessions.Role) -> Bool {
-        guard let secret = Self.cookie(of: exchange), let role = sessions.role(of: secret, at: exchange.loop.now) else {
+        guard let role = role(of: exchange) else {
             refuse(exchange, .unauthorized, "log in first")
             return false
         }
@@ -79,6 +81,10 @@ final class AdminAPI {
             return false
         }
         return true
+    }
+
+    private func role(of exchange: HTTPExchange) -> AdminSessions.Role? {
+        Self.cookie(of: exchange).flatMap { sessions.role(of: $0, at: exchange.loop.now) }
     }
 
     /// Whether a page of ours sent it: the header cannot be sent by another one without being asked first.
@@ -100,45 +106,46 @@ final class AdminAPI {
     // MARK: What is shown
 
     private func showConsole(_ exchange: HTTPExchange) {
-        let role = Self.cookie(of: exchange).flatMap { sessions.role(of: $0, at: exchange.loop.now) }
+        guard let role = role(of: exchange) else { return }
         let actions = console.actions.map { action -> JSON in
-            ["name": .string(action.name), "fields": .array(action.fields.map { .string($0) })]
+            ["name": .string(action.name), "fields": .array(action.fields.map(\.json))]
         }
         Self.answer(
             exchange,
             [
-                "version": .string(version), "role": .string(role?.rawValue ?? ""),
-                "views": .array(console.views.map { .string($0.name) }), "actions": .array(actions),
+                "version": .string(version), "role": .string(role.rawValue),
+                "views": .array(console.pages(for: role).map { .string($0) }), "actions": .array(actions),
             ])
     }
 
     nonisolated(nonsending) private func showView(_ exchange: HTTPExchange) async {
-        guard let view = console.views.first(where: { $0.name == exchange["name"] }) else {
-            return refuse(exchange, .notFound, "there is no such view")
+        let views = console.views(named: exchange["name"] ?? "")
+        guard !views.isEmpty else { return refuse(exchange, .notFound, "there is no such view") }
+        if role(of: exchange) != .operate, views.contains(where: \.isForOperators) {
+            return refuse(exchange, .forbidden, "this is for operators")
         }
-        Self.answer(exchange, Self.json(await view.read()))
+        var report = AdminReport()
+        for view in views { report.add(await view.read()) }
+        Self.answer(exchange, report.json)
     }
 
-    private static func json(_ report: AdminReport) -> JSON {
-        let figures = report.figures.map { JSON.array([.string($0.name), .string($0.value)]) }
-        let tables = report.tables.map { table -> JSON in
-            let rows = table.rows.map { row -> JSON in
-                ["key": .string(row.key), "cells": .array(row.cells.map { .string($0) })]
-            }
-            return [
-                "name": .string(table.name), "columns": .array(table.columns.map { .string($0) }),
-                "rows": .array(rows), "count": JSON(table.count),
-                "actions": .array(table.actions.map { .string($0) }),
-            ]
-        }
-        return ["figures": .array(figures), "tables": .array(tables)]
-    }
-
+    /// The last lines of the log: `?level=warning` for those that matter so much, `?text=` for those that have it,
+    /// `?after=` for those behind a number.
     private func showEvents(_ exchange: HTTPExchange) {
-        let lines = Log.shared.tail.lines.map { line -> JSON in
+        let request = exchange.request
+        let level = request.queryValue("level").map { LogLevel($0) } ?? .debug
+        let after = request.queryValue("after").map { Int($0) } ?? 0
+        guard let level, let after else {
+            let levels = LogLevel.allCases.map(\.description).joined(separator: ", ")
+            return refuse(exchange, .badRequest, "level is one of \(levels), and after is a number")
+        }
+        let text = request.queryValue("text") ?? ""
+        let lines = Log.shared.tail.lines.lazy.filter { line in
+            line.level >= level && line.number > after && (text.isEmpty || line.text.contains(text))
+        }.map { line -> JSON in
             ["number": JSON(line.number), "level": .string("\(line.level)"), "text": .string(line.text)]
         }
-        Self.answer(exchange, ["events": .array(lines)])
+        Self.answer(exchange, ["events": .array(Array(lines))])
     }
 
     // MARK: What is done
@@ -148,18 +155,23 @@ final class AdminAPI {
             return refuse(exchange, .notFound, "there is no such action")
         }
         guard case .object(let members)? = try? JSON.Reader.json5.read(exchange.body) else {
-            return refuse(exchange, .badRequest, "send an object with the fields \(action.fields)")
+            return refuse(exchange, .badRequest, "send an object with the fields \(action.fields.map(\.name))")
         }
         var fields: [String: String] = [:]
         for field in action.fields {
-            guard case .string(let text)? = members[field] else {
-                return refuse(exchange, .badRequest, "the field \(field) is missing; it is a text")
+            guard case .string(let text)? = members[field.name] else {
+                return refuse(exchange, .badRequest, "the field \(field.name) is missing; it is a text")
             }
-            fields[field] = text
+            guard field.choices.isEmpty || field.choices.contains(text) else {
+                return refuse(exchange, .badRequest, "\(field.name) is one of \(field.choices)")
+            }
+            fields[field.name] = text
         }
         // The audit log: what was done, to what, and from where.
+        let told = action.fields.filter { !$0.isSecret }.map { "\($0.name)=\(fields[$0.name] ?? "")" }
         Log.shared.notice(
-            "operator acts", ["action": action.name, "fields": "\(fields)", "peer": "\(exchange.peer)"])
+            "operator acts",
+            ["action": action.name, "fields": told.joined(separator: " "), "peer": "\(exchange.peer)"])
         do {
             Self.answer(exchange, ["said": .string(try await action.run(fields))])
         } catch { refuse(exchange, .unprocessableContent, "\(error)") }

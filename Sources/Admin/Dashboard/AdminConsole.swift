@@ -14,6 +14,20 @@ public final class AdminConsole: Sendable {
     public func add(_ view: AdminView) { state.withLock { $0.views.append(view) } }
     public func add(_ action: AdminAction) { state.withLock { $0.actions.append(action) } }
 
-    var views: [AdminView] { state.withLock { $0.views } }
+    /// All parts that have something to say on this page.
+    func views(named name: String) -> [AdminView] { state.withLock { $0.views.filter { $0.name == name } } }
+
+    /// The pages, in the order of their first parts; those that only operators see come last.
+    func pages(for role: AdminSessions.Role) -> [String] {
+        let views = state.withLock { $0.views }
+        let forAll = views.filter { !$0.isForOperators }
+        var pages: [String] = []
+        for view in role == .operate ? forAll + views.filter(\.isForOperators) : forAll
+        where !pages.contains(view.name) {
+            pages.append(view.name)
+        }
+        return pages
+    }
+
     var actions: [AdminAction] { state.withLock { $0.actions } }
 }

@@ -9,6 +9,7 @@ extension MeshPart {
         return [
             AdminView("mesh") {
                 var (figures, tables) = ([(name: "name", value: name)], [AdminTable]())
+                var graph: AdminGraph?
                 if let node {
                     let report = await node.report()
                     figures += [
@@ -16,6 +17,7 @@ extension MeshPart {
                         ("members", "\(report.members.count)"),
                     ]
                     tables += Self.tables(of: report)
+                    graph = Self.graph(of: report, around: node.id, named: name)
                 }
                 if let peer {
                     let peers = await peer.peers()
@@ -23,9 +25,25 @@ extension MeshPart {
                     figures.append(("peers of the original", "\(peers.count)"))
                     tables.append(AdminTable("peers of the original", ["name", "address"], rows))
                 }
-                return AdminReport(figures: figures, tables: tables)
+                return AdminReport(figures: figures, graph: graph, tables: tables)
             }
         ]
+    }
+
+    /// What this node knows: its links, and behind which of them the others are.
+    private static func graph(of report: NodeReport, around own: NodeID, named name: String) -> AdminGraph {
+        var nodes = [(id: "\(own)", label: name)]
+        var seen: Set<NodeID> = [own]
+        let linked = report.links.map(\.contact)
+        for contact in linked + report.members + report.routes.map(\.contact) where seen.insert(contact.id).inserted {
+            nodes.append(("\(contact.id)", contact.name.isEmpty ? "\("\(contact.id)".prefix(8))" : contact.name))
+        }
+        let near = Set(linked.map(\.id))
+        var edges = linked.map { (from: "\(own)", to: "\($0.id)") }
+        for route in report.routes where !near.contains(route.contact.id) {
+            if let via = route.via, via != route.contact.id { edges.append(("\(via)", "\(route.contact.id)")) }
+        }
+        return AdminGraph(nodes, edges)
     }
 
     private static func tables(of report: NodeReport) -> [AdminTable] {

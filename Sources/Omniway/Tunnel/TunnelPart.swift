@@ -32,7 +32,7 @@ public actor TunnelPart: NodePart {
     /// What clients are to see of its certificate.
     public nonisolated let fingerprint: TLSFingerprint
     private let door: LoopBound<TunnelDoor>
-    private let registry: Registry
+    nonisolated let registry: Registry
     private let web: [LoopBound<TunnelWeb>]
     private var listening: [Listening]
     private let renewal: Task<Void, Never>?

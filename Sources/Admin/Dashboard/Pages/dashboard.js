@@ -1,23 +1,17 @@
-// The dashboard of a node. It knows no part of it: it shows the figures and tables of each view, and offers the actions.
-const words = {
-    zh: {
-        overview: "总览", gateway: "网关", app: "应用", tunnel: "隧道", mesh: "网状网络", cluster: "集群", events: "事件",
-        "log in": "登录", "log out": "退出", secret: "口令", filter: "筛选", "log in first": "请先登录",
-        "the node printed a link when it started; open it, or write the secret here": "节点启动时打印了登录链接：打开它，或在此输入口令",
-        live: "实时", "no answer": "没有回应", nothing: "无", "more rows": "更多行未显示", version: "版本", loops: "事件循环",
-        "stuck loops": "卡住的循环", clients: "客户端", servers: "服务端", "virtual connections": "虚拟连接", meters: "指标",
-        name: "名称", labels: "标签", value: "值", "per second": "每秒", "what it is": "说明", side: "侧", id: "编号",
-        address: "地址", queued: "排队字节", quiet: "静默", sessions: "会话", users: "用户", user: "用户", groups: "分组",
-        group: "分组", members: "成员", rules: "规则", owner: "主人", listens: "监听", target: "目标", visitors: "访客", peers: "节点",
-        node: "节点", routes: "路由", route: "路由", data: "数据", kick: "踢出", push: "推送", remove: "删除", add: "添加",
-        online: "在线", tunnelId: "隧道号", authCode: "验证码", answer: "结果",
-    },
-}
-let language = localStorage.getItem("language") ?? (navigator.language.startsWith("zh") ? "zh" : "en")
-const say = (text) => words[language]?.[text] ?? text
+// The dashboard of a node. It knows no part of it: it shows the figures, graphs and tables of each view, and offers the
+// actions.
+import { labels, words } from "/words.js"
 
-const element = (name, attributes = {}, ...children) => {
-    const made = document.createElement(name)
+const asked = new URLSearchParams(location.hash.slice(1))
+let language = asked.get("language") ?? localStorage.getItem("language")
+    ?? (navigator.language.startsWith("zh") ? "zh" : "en")
+const say = (text) => words[language]?.[text] ?? text
+const label = (action) => labels[language]?.[action] ?? say(action.split(".").pop())
+
+const element = (name, attributes = {}, ...children) => fill(document.createElement(name), attributes, children)
+const shape = (name, attributes, ...children) =>
+    fill(document.createElementNS("http:" + "//www.w3.org/2000/svg", name), attributes, children)
+function fill(made, attributes, children) {
     for (const [key, value] of Object.entries(attributes)) {
         if (key.startsWith("on")) made.addEventListener(key.slice(2), value)
         else if (value !== false) made.setAttribute(key, value)
@@ -40,8 +34,9 @@ async function ask(path, body) {
 // MARK: What is shown
 
 let console_ = null
-let view = location.hash.slice(1) || "overview"
+let view = asked.get("view") ?? (asked.has("login") ? "overview" : location.hash.slice(1) || "overview")
 let filter = ""
+let level = "debug"
 let shownView = null
 let earlier = { at: 0, values: new Map() }
 
@@ -51,8 +46,9 @@ function showTabs() {
     logoutButton.textContent = say("log out")
     logoutButton.hidden = !console_
     tabs.replaceChildren(
-        ...(console_ ? [...console_.views, "events"] : []).map((name) =>
-            element("button", { "aria-current": name == view ? "page" : false, onclick: () => open(name) }, say(name))))
+        ...(console_ ? [...console_.views, "events"] : []).map((name) => element(
+            "button", { "data-view": name, "aria-current": name == view ? "page" : false, onclick: () => open(name) },
+            say(name))))
 }
 
 function open(name) {
@@ -86,8 +82,7 @@ function table({ name, columns, rows, count, actions }) {
             cells = [...cells.slice(0, 3), rate, ...cells.slice(3)]
         }
         const buttons = offered.map((action) => element(
-            "button", { "data-action": action, "data-key": row.key, onclick: () => act(action, row.key) },
-            say(action.split(".").pop())))
+            "button", { "data-action": action, "data-key": row.key, onclick: () => act(action, row.key) }, label(action)))
         return element(
             "tr", {}, ...cells.map((cell) => element("td", {}, cell)),
             ...(buttons.length ? [element("td", {}, ...buttons)] : []))
@@ -105,50 +100,112 @@ function table({ name, columns, rows, count, actions }) {
     ]
 }
 
-// Actions of this view that no row has: each is a form with its fields.
+// The first node in the middle, the others on rings by how many edges away they are, near those that lead to them.
+function graph({ nodes, edges, count }) {
+    const near = new Map(nodes.map(({ id }) => [id, []]))
+    for (const [from, to] of edges) {
+        near.get(from).push(to)
+        near.get(to).push(from)
+    }
+    const place = new Map([[nodes[0].id, { ring: 0, angle: 0 }]])
+    const rings = [[nodes[0].id]]
+    while (rings.at(-1).length) {
+        const next = rings.at(-1).flatMap((id) => near.get(id)).filter((id) => !place.has(id) && place.set(id, {}))
+        rings.push(next)
+    }
+    rings.pop()
+    const lost = nodes.map(({ id }) => id).filter((id) => !place.has(id))
+    if (lost.length) rings.push(lost)
+    const step = 110
+    rings.forEach((ring, index) => ring.forEach((id, turn) => {
+        const angle = turn / ring.length * 2 * Math.PI + index
+        place.set(id, { x: Math.cos(angle) * index * step * 1.6, y: Math.sin(angle) * index * step })
+    }))
+    const [width, height] = [Math.max(1, rings.length - 1) * step * 3.2 + 240, Math.max(1, rings.length - 1) * step * 2 + 80]
+    const lines = edges.map(([from, to]) => {
+        const [a, b] = [place.get(from), place.get(to)]
+        return shape("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y })
+    })
+    const marks = nodes.map(({ id, label }, index) => {
+        const { x, y } = place.get(id)
+        return shape(
+            "g", { "data-node": id, class: index ? "" : "own" }, shape("circle", { cx: x, cy: y, r: 9 }),
+            shape("text", { x, y: y + 26 }, label))
+    })
+    return [
+        element(
+            "div", { class: "graph" },
+            shape(
+                "svg", { viewBox: `${-width / 2} ${-height / 2} ${width} ${height}`, role: "img", "aria-label": say("graph") },
+                ...lines, ...marks)),
+        ...(count > nodes.length ? [element("p", {}, `${count - nodes.length} ${say("more nodes")}`)] : []),
+    ]
+}
+
+const input = ({ name, usual, choices, secret }) => choices.length
+    ? element("select", { name, "aria-label": say(name) }, ...choices.map((value) => element("option", { value }, say(value))))
+    : element("input", {
+        name, type: secret ? "password" : "text", autocomplete: "off", placeholder: say(name), "aria-label": say(name),
+        value: usual,
+    })
+
+// Actions of this view that no row has: each is a form. What several of them ask for is typed once, above.
 function forms(tables) {
     const ofRows = new Set(tables.flatMap(({ actions }) => actions))
     const own = console_.actions.filter((action) => action.name.startsWith(view + ".") && !ofRows.has(action.name))
-    if (console_.role != "operate") return []
-    return own.map((action) => element(
-        "form", {
-            "data-action": action.name,
-            onsubmit: (event) => {
-                event.preventDefault()
-                send(action.name, Object.fromEntries(new FormData(event.target)))
-            },
-        },
-        ...action.fields.map((field) => element("input", { name: field, placeholder: say(field), "aria-label": say(field) })),
-        element("button", {}, say(action.name.split(".").pop()))))
+    if (console_.role != "operate" || !own.length) return []
+    const times = (name) => own.filter(({ fields }) => fields.some((field) => field.name == name)).length
+    const shared = new Map(own.flatMap(({ fields }) => fields).filter(({ name }) => times(name) > 1).map((f) => [f.name, f]))
+    const common = element("form", { id: "shared", onsubmit: (event) => event.preventDefault() }, ...[...shared.values()].map(input))
+    return [...(shared.size ? [common] : []), ...own.map((action) => form(
+        action.name, action.fields.filter(({ name }) => !shared.has(name)),
+        (fields) => send(action.name, { ...fields, ...Object.fromEntries(new FormData(common)) })))]
 }
 
-const filterField = () => element(
+const form = (action, fields, done) => element(
+    "form", {
+        "data-action": action,
+        onsubmit: (event) => {
+            event.preventDefault()
+            done(Object.fromEntries(new FormData(event.target)))
+        },
+    },
+    ...fields.map(input), element("button", {}, label(action)))
+
+const filters = () => element(
     "form", { onsubmit: (event) => event.preventDefault() },
     element("input", {
         id: "filter", placeholder: say("filter"), "aria-label": say("filter"), value: filter,
         oninput: (event) => { filter = event.target.value; refresh() },
-    }))
+    }),
+    ...(view != "events" ? [] : [element(
+        "select", { id: "level", "aria-label": say("level"), onchange: (event) => { level = event.target.value; refresh() } },
+        ...["debug", "info", "notice", "warning", "error"].map((name) =>
+            element("option", { value: name, selected: name == level && "selected" }, say(name))))]))
 
 async function refresh() {
     if (!console_) return
     const wanted = view
     try {
-        const answer = await ask(wanted == "events" ? "/api/events" : `/api/views/${wanted}`)
+        const answer = await ask(
+            wanted == "events" ? `/api/events?${new URLSearchParams({ level, text: filter })}` : `/api/views/${wanted}`)
         if (wanted != view) return
         // Forms stay, so that nobody loses what is half written.
         if (shownView != wanted) {
             shownView = wanted
             main.replaceChildren(
-                element("p", { id: "said", role: "status" }), ...(answer.tables ? forms(answer.tables) : []), filterField(),
-                element("div", { id: "view" }))
+                element("p", { id: "said", role: "status" }), ...(answer.tables ? forms(answer.tables) : []),
+                element("div", { id: "asked" }), filters(), element("div", { id: "view" }))
         }
         const place = document.getElementById("view")
         if (wanted == "events") {
-            const lines = answer.events.filter(({ text }) => !filter || text.includes(filter)).reverse()
             place.replaceChildren(element(
-                "div", { class: "table" }, ...lines.map(({ level, text }) => element("pre", { class: level }, text))))
+                "div", { class: "table" },
+                ...answer.events.reverse().map(({ level, text }) => element("pre", { class: level }, text))))
         } else {
-            place.replaceChildren(figures(answer.figures), ...answer.tables.flatMap(table))
+            place.replaceChildren(
+                ...(answer.figures.length ? [figures(answer.figures)] : []),
+                ...(answer.graph?.nodes.length ? graph(answer.graph) : []), ...answer.tables.flatMap(table))
         }
         state.textContent = say("live")
         state.classList.remove("bad")
@@ -161,15 +218,18 @@ async function refresh() {
 
 // MARK: What is done
 
+// On a row: its key is the first field, and the others are asked for.
 function act(name, key) {
     const [first, ...rest] = console_.actions.find((action) => action.name == name).fields
-    const fields = { [first]: key }
-    for (const field of rest) {
-        const text = prompt(say(field))
-        if (text === null) return
-        fields[field] = text
+    const done = (fields) => {
+        document.getElementById("asked").replaceChildren()
+        send(name, { [first.name]: key, ...fields })
     }
-    send(name, fields)
+    if (!rest.length) return done({})
+    const question = form(name, rest, done)
+    question.prepend(element("b", {}, key))
+    document.getElementById("asked").replaceChildren(question)
+    question.elements[0].focus()
 }
 
 async function send(name, fields) {
@@ -220,11 +280,9 @@ languageButton.addEventListener("click", () => {
 })
 logoutButton.addEventListener("click", async () => { await ask("/api/logout", {}); showLogin() })
 
-const link = location.hash.match(/^#login=(.+)$/)
-if (link) {
-    view = "overview"
+if (asked.has("login")) {
     history.replaceState(null, "", "/")
-    await logIn(link[1])
+    await logIn(asked.get("login"))
 } else {
     await start()
 }
