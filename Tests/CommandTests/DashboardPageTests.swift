@@ -222,8 +222,9 @@ private struct Stage {
                 for (const view of all("nav button").map(({ dataset }) => dataset.view)) {
                     await go(view)
                     const words = [
-                        ...texts("nav button, th, .figures span, h2, #view button, form button, option"),
-                        ...all("input, select").map((field) => field.getAttribute("aria-label")),
+                        ...texts("nav button, th, .figures span, h2, .hint, #view button"),
+                        ...texts("form button, option, label span"),
+                        ...all("#filter, #level").map((field) => field.getAttribute("aria-label")),
                     ]
                     // Names of protocols and levels of percent are the same everywhere.
                     const same = /^(99%|gateway v[12]|pomelo|invoker|mux|mesh JSON|websocket)$/

@@ -1,6 +1,6 @@
 // The dashboard of a node. It knows no part of it: it shows the figures, graphs and tables of each view, and offers the
 // actions.
-import { labels, words } from "/words.js"
+import { hints, labels, words } from "/words.js"
 
 const asked = new URLSearchParams(location.hash.slice(1))
 let language = asked.get("language") ?? localStorage.getItem("language")
@@ -62,7 +62,7 @@ function open(name) {
 
 const figures = (list) => element(
     "div", { class: "figures" },
-    ...list.map(([name, value]) => element("div", {}, element("span", {}, say(name)), element("b", {}, value))))
+    ...list.map(([name, value]) => element("div", {}, element("span", {}, say(name)), element("b", { class: value.length > 20 && "long" }, value))))
 
 function table({ name, columns, rows, count, actions }) {
     const offered = actions.filter((action) => console_.role == "operate" && console_.actions.some((a) => a.name == action))
@@ -142,12 +142,11 @@ function graph({ nodes, edges, count }) {
     ]
 }
 
-const input = ({ name, usual, choices, secret }) => choices.length
-    ? element("select", { name, "aria-label": say(name) }, ...choices.map((value) => element("option", { value }, say(value))))
-    : element("input", {
-        name, type: secret ? "password" : "text", autocomplete: "off", placeholder: say(name), "aria-label": say(name),
-        value: usual,
-    })
+const input = ({ name, usual, choices, secret }) => element(
+    "label", {}, element("span", {}, say(name)),
+    choices.length
+        ? element("select", { name }, ...choices.map((value) => element("option", { value }, say(value))))
+        : element("input", { name, type: secret ? "password" : "text", autocomplete: "off", value: usual }))
 
 // Actions of this view that no row has: each is a form. What several of them ask for is typed once, above.
 function forms(tables) {
@@ -194,6 +193,7 @@ async function refresh() {
         if (shownView != wanted) {
             shownView = wanted
             main.replaceChildren(
+                ...(hints[language][wanted] ? [element("p", { class: "hint" }, hints[language][wanted])] : []),
                 element("p", { id: "said", role: "status" }), ...(answer.tables ? forms(answer.tables) : []),
                 element("div", { id: "asked" }), filters(), element("div", { id: "view" }))
         }

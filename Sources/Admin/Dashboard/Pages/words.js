@@ -48,3 +48,14 @@ export const labels = {
         "frames.forget": "停止观察", "frames.find": "观察此地址",
     },
 }
+// What a page is for, where its name does not say it.
+export const hints = {
+    en: {
+        device: "With the TunnelId and the AuthCode of a device you see whether it is online, and make a way to it: what it is to reach (target), and where this node listens for that. Port 0 is any that is free.",
+        frames: "A connection that is watched keeps its last frames for five minutes. They have what users say.",
+    },
+    zh: {
+        device: "输入设备的隧道号和验证码，查看是否在线，并建立通往它的规则：要到达的目标，以及本节点监听的地址。端口 0 表示任一空闲端口。",
+        frames: "被观察的连接保留最近的帧五分钟，其中有用户的内容。",
+    },
+}
