@@ -28,6 +28,7 @@ test_packages=(
 
 # What benchmarks need besides. Their load generators in C need only gcc and libc6-dev, from above.
 bench_packages=(
+    chromium fonts-wqy-zenhei # Takes pictures of the dashboard, in Chinese too.
     etcd-server             # What the servers of a cluster know each other by.
     libnats-dev nats-server # The other client of NATS, and its server.
     haproxy socat libnginx-mod-stream # Relay beside our tunnel.
