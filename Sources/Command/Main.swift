@@ -10,8 +10,9 @@ struct Main {
         subcommands: [
             Up.command, Check.command, Doctor.command, Upgrade.command, RunGateway.command, RunNode.command,
             RunClient.command, Expose.command, TunnelCommand.command, RunPeer.command, SimulateMesh.command,
-            Repl.command, AskDocs.command, ShowCluster.command, ShowCommands.completion, ShowCommands.manual,
-            ShowVersion.command,
+            Repl.command, AskDocs.command, ShowCluster.command, Load.command, StoreCommands.backup,
+            StoreCommands.restore, ShowCommands.completion,
+            ShowCommands.manual, ShowVersion.command,
         ])
 
     nonisolated static func main() {
@@ -43,6 +44,9 @@ struct Main {
         case let path where path.first == "tunnel": TunnelCommand.run(call)
         case ["peer"]: RunPeer.run(call)
         case ["simulate", "mesh"]: SimulateMesh.run(call)
+        case ["load"]: Load.run(call)
+        case ["backup"]: StoreCommands.save(call)
+        case ["restore"]: StoreCommands.putBack(call)
         case ["cluster", "status"]: ShowCluster.run(call)
         default: Up.run(call)
         }

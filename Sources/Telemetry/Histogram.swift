@@ -38,7 +38,8 @@ public final class Histogram {
         return (lowerBound + upperBound(index)) / 2
     }
 
-    var snapshot: HistogramSnapshot { HistogramSnapshot(counts: counts.indices.map { counts[$0] }, sum: sum) }
+    /// All durations so far, to be carried away.
+    package var snapshot: HistogramSnapshot { HistogramSnapshot(counts: counts.indices.map { counts[$0] }, sum: sum) }
 }
 
 /// A histogram that can be carried away and added to others.

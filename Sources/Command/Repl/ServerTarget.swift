@@ -88,6 +88,9 @@ struct ServerAccess {
         }
     }
 
+    /// Whom to trust at that place.
+    func trust(of target: ServerTarget) -> TLSTrust { trust(HostPort(target.place)?.host ?? "localhost") }
+
     /// The first way that leads to a server. One that answers and does not want this client, or whose certificate is
     /// not to be trusted, is not asked in another way.
     func client(
@@ -97,7 +100,7 @@ struct ServerAccess {
         var settings = AppClientSettings()
         (settings.handshake, settings.serializer, settings.reconnect) = (handshake, serializer, nil)
         (settings.connectLimit, settings.requestLimit) = (timeout, timeout)
-        let trust = trust(HostPort(target.place)?.host ?? "localhost")
+        let trust = trust(of: target)
         var failures: [String] = []
         for scheme in target.schemes {
             do {

@@ -13,7 +13,7 @@ public struct EchoPart: NodePart {
 
     public init(_ configuration: Configuration, on loops: EventLoops) async throws(ListenError) {
         let idleLimit = configuration.idleLimit
-        let intakes = await loops.own { _ in Echo(idleLimit: idleLimit) }
+        let intakes = await loops.own { _ in EchoIntake(idleLimit: idleLimit) }
         listening = try await StreamAcceptor(configuration.address, limits: configuration.limits).open(into: intakes)
     }
 
@@ -25,21 +25,22 @@ public struct EchoPart: NodePart {
     }
 }
 
-private final class Echo: LinkIntake, LinkHandler {
+/// Sends back what the links bring that it takes.
+package final class EchoIntake: LinkIntake, LinkHandler {
     private let idleLimit: Duration
 
-    init(idleLimit: Duration) { self.idleLimit = idleLimit }
+    package init(idleLimit: Duration) { self.idleLimit = idleLimit }
 
-    func accept(_ link: Link) -> (any LinkHandler)? {
+    package func accept(_ link: Link) -> (any LinkHandler)? {
         link.idleLimit = idleLimit
         return self
     }
 
-    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+    package func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
         link.write(bytes, endOfMessage: endOfMessage)
         if link.isFull { link.holdBack(link) }  // Who does not read its echo is not read either.
         return bytes.byteCount
     }
 
-    func finished(_ link: Link) { link.finish() }
+    package func finished(_ link: Link) { link.finish() }
 }

@@ -9,10 +9,18 @@ final class SQLiteConnection {
     private let handle: OpaquePointer
     private var statements: [String: SQLiteStatement] = [:]
 
-    init(_ path: String) throws(RegistryError) {
+    /// What becomes of the file when it is opened.
+    enum Use { case createdIfMissing, changed, onlyRead }
+
+    init(_ path: String, _ use: Use = .createdIfMissing) throws(RegistryError) {
         var opened: OpaquePointer?
-        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
-        let code = unsafe sqlite3_open_v2(path, &opened, flags, nil)
+        let flags =
+            switch use {
+            case .createdIfMissing: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+            case .changed: SQLITE_OPEN_READWRITE
+            case .onlyRead: SQLITE_OPEN_READONLY
+            }
+        let code = unsafe sqlite3_open_v2(path, &opened, flags | SQLITE_OPEN_NOMUTEX, nil)
         guard let handle = unsafe opened else {
             throw RegistryError(.unavailable, "SQLite has no memory to open \(path)")
         }

@@ -26,16 +26,18 @@ enum SQLiteSchema {
     ]
 
     /// Makes the tables of a new file, and brings an older one to today's version. A newer one is refused.
-    static func prepare(_ connection: SQLiteConnection, _ path: String) throws(RegistryError) {
+    static func prepare(
+        _ connection: SQLiteConnection, _ path: String, by steps: [String] = steps
+    ) throws(RegistryError) {
         try connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
         // Looked at in one transaction: another process may be making the tables between two looks.
         let isNew = try transact("BEGIN", connection) { () throws(RegistryError) in
-            try version(connection, path) < steps.count
+            try version(connection, path, of: steps.count) < steps.count
         }
         guard isNew else { return }
         try transact("BEGIN IMMEDIATE", connection) { () throws(RegistryError) in
             // Another process may have done it meanwhile.
-            for step in steps.dropFirst(try version(connection, path)) { try connection.execute(step) }
+            for step in steps.dropFirst(try version(connection, path, of: steps.count)) { try connection.execute(step) }
             try connection.execute("PRAGMA application_id = \(applicationID); PRAGMA user_version = \(steps.count)")
         }
     }
@@ -54,16 +56,19 @@ enum SQLiteSchema {
         }
     }
 
-    private static func version(_ connection: SQLiteConnection, _ path: String) throws(RegistryError) -> Int {
+    /// Of a file that is a registry's, or empty, and no newer than the newest that is known.
+    static func version(
+        _ connection: SQLiteConnection, _ path: String, of newest: Int = steps.count
+    ) throws(RegistryError) -> Int {
         let version = Int(try connection.number("PRAGMA user_version") ?? 0)
         let application = try connection.number("PRAGMA application_id") ?? 0
         let tables = try connection.number("SELECT count(*) FROM sqlite_schema") ?? 0
         guard application == applicationID || (version, application, tables) == (0, 0, 0) else {
             throw RegistryError(.damaged, "\(path) is a database of another program; choose another file")
         }
-        guard version <= steps.count else {
+        guard version <= newest else {
             throw RegistryError(
-                .refused, "\(path) was written by a newer version (\(version)); this one knows \(steps.count): update")
+                .refused, "\(path) was written by a newer version (\(version)); this one knows \(newest): update")
         }
         return version
     }

@@ -93,6 +93,33 @@ final class SQLiteStore {
         return news
     }
 
+    /// Makes the entries without a lease those that are given, by changes that whoever watches hears of. Entries of
+    /// leases belong to those who are there now, and stay.
+    func replaceLasting(with wanted: [RegistryEntry]) throws(RegistryError) -> (put: Int, removed: Int) {
+        try writing { () throws(RegistryError) in
+            let revision = try tables.revision + 1
+            var present: [RegistryBytes: RegistryEntry] = [:]
+            for entry in try tables.entries(.prefix(""), limit: .max, keysOnly: false) { present[entry.key] = entry }
+            var (put, removed) = (0, 0)
+            for entry in wanted where entry.lease == 0 {
+                let previous = present.removeValue(forKey: entry.key)
+                if let previous, previous.lease != 0 || previous.value == entry.value { continue }
+                let restored = RegistryEntry(
+                    key: entry.key, value: entry.value, created: previous?.created ?? revision, modified: revision,
+                    version: (previous?.version ?? 0) + 1, lease: 0)
+                try tables.apply(
+                    RegistryChange(key: entry.key, entry: restored, previous: previous, revision: revision))
+                put += 1
+            }
+            for entry in present.values.sorted(by: { $0.key < $1.key }) where entry.lease == 0 {
+                try tables.apply(RegistryChange(key: entry.key, entry: nil, previous: entry, revision: revision))
+                removed += 1
+            }
+            if put + removed > 0 { try tables.advance(to: revision) }
+            return (put, removed)
+        }
+    }
+
     // MARK: Leases
 
     /// How long until a lease ends that nobody renews; nil when there is none. A file that cannot be read is asked
