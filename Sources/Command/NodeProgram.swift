@@ -102,6 +102,10 @@ struct NodeProgram: Sendable {
             await node.ready()
             service.ready()
             letGoOfUnused(isSuccessor: predecessor != nil)
+            Task.detached {
+                try? await Task.sleep(for: Self.afterStart)  // Nobody cancels it.
+                Host.forgetStart()
+            }
             await service.watch(node.loops)
         } catch is NodeStopped {
             // A signal ends the process.
@@ -140,6 +144,7 @@ struct NodeProgram: Sendable {
         }
     }
     private static let patience = Duration.seconds(60)
+    private static let afterStart = Duration.seconds(5)
 
     func end(_ code: ExitCode) -> Never {
         atEnd()

@@ -6,7 +6,8 @@ import OmniwayMain
 enum StoreCommands {
     private static let data = Flag(
         "data", .string, default: "", placeholder: "path",
-        help: "The --data of omniway up; by default $OMNIWAY_DATA or ~/.omniway. The registry is node/registry.db there.")
+        help:
+            "The --data of omniway up; by default $OMNIWAY_DATA or ~/.omniway. The registry is node/registry.db there.")
     private static let registry = Flag(
         "registry", .string, default: "", placeholder: "path",
         help: "The file of the registry, wherever it is, such as registry.db in the --data of omniway node.")
@@ -23,8 +24,8 @@ enum StoreCommands {
     static let restore = Command(
         "restore", summary: "Puts a backup back into the registry of a node, while the node runs.",
         notes: """
-            Clients and rules become what they are in the backup, in one step, and a node that runs hears of each change. \
-            Who is logged in now stays so. Backups of older versions are taken, and stay as they are.
+            Clients and rules become what they are in the backup, in one step, and a node that runs hears of each \
+            change. Who is logged in now stays so. Backups of older versions are taken, and stay as they are.
             """,
         flags: [data, registry], arguments: [file])
 

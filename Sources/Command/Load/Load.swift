@@ -49,9 +49,9 @@ enum Load {
     static let command = Command(
         "load", summary: "Loads a server, and says how many messages it answered and how fast.",
         notes: """
-            What is loaded is echo, anything that sends back what it gets, also behind a port of a tunnel; gateway, whose \
-            server does so; or app, which answers at a route. With --rate a message counts from when it was due, also \
-            when it had to wait for those before it. Ends with 1 if anything failed.
+            What is loaded is echo, anything that sends back what it gets, also behind a port of a tunnel; gateway, \
+            whose server does so; or app, which answers at a route. With --rate a message counts from when it was due, \
+            also when it had to wait for those before it. Ends with 1 if anything failed.
             """,
         flags: [
             connections, inFlight, rate, size, duration, warmUp, renew, loops, snet, dialect, server, serve, keyFile,
@@ -118,7 +118,9 @@ enum Load {
         return try target.dialer(scheme, trust: access.trust(of: target), mostPacketBytes: 4 << 20)
     }
 
-    private static func dialer(_ target: ServerTarget, _ access: ServerAccess, _ call: Invocation) throws -> any Dialer {
+    private static func dialer(
+        _ target: ServerTarget, _ access: ServerAccess, _ call: Invocation
+    ) throws -> any Dialer {
         let dialer = try dialer(target, access)
         return call[snet] ? SnetClient().over(dialer) : dialer
     }

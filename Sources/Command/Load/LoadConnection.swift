@@ -74,8 +74,10 @@ class LoadConnection {
         shard.answered(due, at: now, bytes: bytes)
     }
 
+    /// An answer that says no, or none in time.
     final func failed(_ what: String) {
         underWay -= 1
+        answersHere += 1
         shard.failed(what)
     }
 

@@ -116,7 +116,9 @@ package struct Overlay: Sendable {
 
     /// When the next `.tick` is due.
     package var deadline: Duration {
-        var deadline = min(membership.deadline, gossip.deadline, keepAliveAt)
+        var deadline = min(membership.deadline, gossip.deadline)
+        // With nobody else there is nobody to keep alive, and no request of theirs to give up.
+        if !membership.active.isEmpty || !asked.isEmpty { deadline = min(deadline, keepAliveAt) }
         if let detector { deadline = min(deadline, detector.deadline) }
         if let timer = timers.first { deadline = min(deadline, timer) }
         return deadline

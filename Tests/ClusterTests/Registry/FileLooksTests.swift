@@ -37,6 +37,17 @@ import Testing
         #expect(found == [1005, 1011, 1017])
     }
 
+    @Test func `what is written here brings one look, for what others wrote in that moment`() {
+        var looks = FileLooks(hearsWrites: true)
+        looks.follow(7, at: Self.at(0))
+        _ = times(&looks, from: 0, to: 10_000)
+        looks.wroteHere(at: Self.at(10_000))
+        #expect(times(&looks, from: 10_000, to: 19_000) == [10_080, 15_080])
+        looks.heardWrite(at: Self.at(19_000))
+        looks.wroteHere(at: Self.at(19_001))
+        #expect(times(&looks, from: 19_001, to: 19_100) == [19_005, 19_025])
+    }
+
     @Test func `the end of a lease is looked for when it comes`() {
         var looks = FileLooks(hearsWrites: true)
         looks.follow(7, at: Self.at(0))

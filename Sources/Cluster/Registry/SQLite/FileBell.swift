@@ -29,17 +29,23 @@ final class FileBell: Sendable {
     /// A full pipe rings already.
     func ring() { _ = unsafe write(rings.write, [1], 1) }  // Safe because there is one byte.
 
+    /// Forgets the writes so far.
+    func forgetWrites() { if let writes { Self.drain(writes) } }
+
+    private static func drain(_ descriptor: Int32) {
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        // Safe because the call is told how much room there is, and keeps no pointer.
+        while unsafe read(descriptor, &bytes, bytes.count) == bytes.count {}
+    }
+
     /// Sleeps until there is something; whether the file was written. Nil is for ever.
     func wait(_ time: Duration?) -> Bool {
         let milliseconds = time.map { Int32(clamping: ($0.nanoseconds + 999_999) / 1_000_000) } ?? -1
         let descriptors = [rings.read] + (writes.map { [$0] } ?? [])
         var sources = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        // Safe because the calls are told how much room there is, and keep no pointers.
+        // Safe because the call is told how many there are, and keeps no pointers.
         guard unsafe poll(&sources, nfds_t(sources.count), milliseconds) > 0 else { return false }
-        for source in sources where source.revents != 0 {
-            while unsafe read(source.fd, &bytes, bytes.count) == bytes.count {}
-        }
+        for source in sources where source.revents != 0 { Self.drain(source.fd) }
         return sources.count == 2 && sources[1].revents != 0
     }
 }

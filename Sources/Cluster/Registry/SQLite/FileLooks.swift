@@ -5,9 +5,13 @@ import OmniwayTransport
 /// The system says when somebody writes, and says it too early: SQLite writes its log before the change can be seen,
 /// and may wait for the disk in between. So looks follow a write, each four times as late as the one before, up to one
 /// every five seconds. Where the system says nothing there is a look every 50 ms.
+///
+/// What is written here is known without a look, so the system's word about it is dropped. A write of another process
+/// in the same moment would be dropped with it: one look, a little later, finds that too.
 struct FileLooks {
     private static let shortest = Duration.milliseconds(5)
     private static let longest = Duration.seconds(5)
+    private static let afterOwn = Duration.milliseconds(80)
     private static let blind = Duration.milliseconds(50)
 
     private let hearsWrites: Bool
@@ -37,6 +41,11 @@ struct FileLooks {
     mutating func heardWrite(at now: Moment) {
         gap = Self.shortest
         next = min(next, now + gap)
+    }
+
+    mutating func wroteHere(at now: Moment) {
+        guard hearsWrites, next - now > Self.afterOwn else { return }
+        next = now + Self.afterOwn
     }
 
     /// `end` is when a lease ends unless somebody renews it: whoever looks then ends it.

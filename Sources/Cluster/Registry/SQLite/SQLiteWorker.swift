@@ -72,6 +72,10 @@ final class SQLiteWorker: Sendable {
                         try store.perform(request, patience: min(left, .seconds(2)))
                     }
                     tell(.answer(number, result))
+                    if request.writesFile {
+                        bell.forgetWrites()
+                        looks.wroteHere(at: LoopClock.system.now)
+                    }
                 case .look(let first):
                     looks.end()
                     tell(.news(Self.result { () throws(RegistryError) in try store.news(from: first) }))
@@ -103,5 +107,15 @@ final class SQLiteWorker: Sendable {
 
     private static func result<R>(_ body: () throws(RegistryError) -> R) -> Result<R, RegistryError> {
         do throws(RegistryError) { return .success(try body()) } catch { return .failure(error) }
+    }
+}
+
+extension DriverRequest {
+    fileprivate var writesFile: Bool {
+        switch self {
+        case .transaction(let transaction): !transaction.onlyReads
+        case .list: false
+        case .grant, .keepAlive, .revoke, .compact: true
+        }
     }
 }
