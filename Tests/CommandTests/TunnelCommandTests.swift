@@ -90,6 +90,19 @@ private func counter(on loop: EventLoop) async throws -> SocketAddress {
         return String(line.dropFirst(7).drop { $0 == " " })
     }
 
+    @Test func `a node says where its dashboard is, by a link that is good once`() async throws {
+        let node = try await RunningTunnel.start()
+        let start = "  dashboard    http://\(node.admin)/#login="
+        let line = try #require(await node.program.lines.first { $0.hasPrefix(start) })
+        let secret = line.dropFirst(start.count).prefix { $0 != "," }
+        let login = """
+            curl -s -o /dev/null -w '%{http_code}\\n' -H 'X-Omniway: 1' -d '{"secret": "\(secret)"}' \
+            http://\(node.admin)/api/login
+            """
+        #expect(try await RunningGateway.script("\(login); \(login)") == ["200", "401", "code 0"])
+        await node.program.stop()
+    }
+
     @Test func `one line gives a port an address, for curl's uploads too, and the same one the next time`() async throws
     {
         let tunnel = try await RunningTunnel.start()

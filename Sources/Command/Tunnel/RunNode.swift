@@ -45,6 +45,7 @@ enum RunNode {
         for (carrier, address) in part.addresses { print("  listens      \(carrier.rawValue)://\(address)") }
         for (scheme, address) in part.webAddresses { print("  names        \(scheme)://\(address)") }
         for port in await node.ports where port.name == "admin" { print("  admin        \(port.address)") }
+        if let link = await node.loginLink() { print("  dashboard    \(link), good once") }
         if part.addresses.contains(where: { $0.carrier == .tls }) { print("  certificate  \(part.fingerprint)") }
         if let (carrier, address) = part.addresses.first {
             let scheme = carrier == .tls ? "" : "\(carrier.rawValue)://"
