@@ -32,6 +32,7 @@ final class NodeHost {
     /// What tasks wait for that were cancelled.
     private(set) var cancellations: Mailbox<Answer<Outcome>>?
     private var isClosed = false
+    private var looksForIdle = false
     /// What is said and heard on the local network.
     var discovery: NodeDiscovery?
 
@@ -57,7 +58,6 @@ final class NodeHost {
             random: &random)
         schedule()
         cancellations = loop.mailbox(limit: overlaySettings.mostUnderWay) { [self] in cancel($0) }
-        loop.after(settings.idleLimit / 3, self, token: Self.idleToken)
     }
 
     var now: Duration { .nanoseconds(loop.now.nanoseconds) }
@@ -237,6 +237,7 @@ final class NodeHost {
             return unreached(node)
         }
         links[link.number] = link
+        lookForIdle()
         link.meet(below)
     }
 
@@ -329,6 +330,12 @@ final class NodeHost {
 
     var hasRoom: Bool { !isClosed && links.count < settings.maxLinks }
 
+    private func lookForIdle() {
+        if looksForIdle || links.isEmpty { return }
+        looksForIdle = true
+        loop.after(settings.idleLimit / 3, self, token: Self.idleToken)
+    }
+
     private func closeIdle() {
         let limit = now - settings.idleLimit
         for number in links.keys.sorted() {
@@ -344,8 +351,9 @@ extension NodeHost: TimerTarget {
     func timerFired(_ token: UInt64, on loop: Loop) {
         if isClosed { return }
         if token == Self.idleToken {
+            looksForIdle = false
             closeIdle()
-            loop.after(settings.idleLimit / 3, self, token: Self.idleToken)
+            lookForIdle()
         } else {
             timer = nil
             handle(.tick)
@@ -362,6 +370,7 @@ extension NodeHost: LinkIntake {
         if link.traits.keepsMessages { return MessageJoining().accept(link, into: self) }
         let accepted = NodeLink(nextNumber(), of: self)
         links[accepted.number] = accepted
+        lookForIdle()
         accepted.meet(link)
         return accepted
     }
