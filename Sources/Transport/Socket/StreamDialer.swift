@@ -22,7 +22,9 @@ public struct StreamDialer: Dialer {
     }
 
     public init(_ host: HostPort, options: SocketOptions = SocketOptions(), queue: QueueLimits = QueueLimits()) {
-        (target, self.options, self.queue) = (.host(host), options, queue)
+        // What is written in digits needs no look-up, and no helper's time.
+        let address = host.host.isEmpty ? nil : SocketAddress(host: host.host, port: host.port)
+        (target, self.options, self.queue) = (address.map { .addresses([$0]) } ?? .host(host), options, queue)
     }
 
     public func dial(on loop: Loop, deadline: Duration, handler: any LinkHandler) -> Link? {

@@ -93,6 +93,16 @@ import Testing
         }
     }
 
+    @Test func `an address in digits is not looked up`() {
+        for host in ["127.0.0.1", "::1"] {
+            guard case .addresses(let addresses) = StreamDialer(HostPort(host: host, port: 5)).target else {
+                Issue.record("\(host) is looked up")
+                continue
+            }
+            #expect(addresses.count == 1 && SocketAddress(host: host, port: 5) == addresses.first)
+        }
+    }
+
     /// `127.1` is no address in digits, and a name that needs no hosts file.
     @Test func `a name is looked up off the loop and connected`() async throws {
         try await withLoops { [reports] loops in
