@@ -14,7 +14,7 @@ final class TargetTrip: LinkHandler {
         var headers = InvokeHeaders()
         for name in ["TransferId", "RelayNodeId", "ListenClientId"] { headers[name] = request.headers[name] }
         let rule: TunnelRule
-        do throws(TunnelRefusal) { rule = try TunnelRule(MemberReader.json(request.body)) } catch {
+        do throws(TunnelRefusal) { rule = try client.rule(in: request.body) } catch {
             return refuse(headers, error.code, error.words, client)
         }
         let target = rule.targetAddress

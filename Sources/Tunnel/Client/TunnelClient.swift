@@ -59,6 +59,15 @@ public final class TunnelClient {
 
     func note(_ event: TunnelClientEvent) { tell(event, self) }
 
+    /// The rule of a visitor. Visitors of one rule come one after another, mostly.
+    func rule(in body: String) throws(TunnelRefusal) -> TunnelRule {
+        if let lastAsked, lastAsked.body == body { return lastAsked.rule }
+        let rule = try TunnelRule(MemberReader.json(body))
+        lastAsked = (body, rule)
+        return rule
+    }
+    private var lastAsked: (body: String, rule: TunnelRule)?
+
     // MARK: Rules
 
     /// Makes a rule, or changes that for the same address.

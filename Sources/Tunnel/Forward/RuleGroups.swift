@@ -49,7 +49,7 @@ final class RuleGroups {
     }
 
     func failed(_ rule: TunnelRule) { if rule.group != nil { down[rule.name] = node.loop.now + Self.pause } }
-    func succeeded(_ rule: TunnelRule) { down[rule.name] = nil }
+    func succeeded(_ rule: TunnelRule) { if rule.group != nil { down[rule.name] = nil } }
 
     /// Why a rule's target does not pass its health check here; nil when it does, or has none.
     func trouble(of rule: TunnelRule) -> String? { probes.trouble(of: rule) }

@@ -6,6 +6,7 @@ final class StreamGreeting: LinkHandler, TimerTarget {
     private let caller: NodeCaller
     private weak var node: TunnelNode?
     private var link: Link?
+    private var deadline: TimerID?
     static let codec = InvokeCodec(maxFrameSize: 64 << 10)
     private static let patience = Duration.seconds(5)
 
@@ -14,7 +15,7 @@ final class StreamGreeting: LinkHandler, TimerTarget {
     func opened(_ link: Link) {
         self.link = link
         link.limits.unread = max(link.limits.unread, Self.codec.maxFrameSize + InvokeCodec.headerSize)
-        link.loop.after(Self.patience, self)
+        deadline = link.loop.after(Self.patience, self)
     }
 
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
@@ -26,7 +27,7 @@ final class StreamGreeting: LinkHandler, TimerTarget {
             guard case .request(let request) = try Self.codec.message(bytes.extracting(range)) else {
                 throw .malformed("a stream begins with a request")
             }
-            self.link = nil
+            end(link.loop)
             if let node { node.take(request, link, from: caller) } else { link.close(.shutdown) }
             return link.traits.keepsMessages ? bytes.byteCount : range.upperBound
         } catch {
@@ -35,9 +36,15 @@ final class StreamGreeting: LinkHandler, TimerTarget {
         }
     }
 
-    func closed(_ link: Link, _ reason: CloseReason) { self.link = nil }
+    func closed(_ link: Link, _ reason: CloseReason) { end(link.loop) }
+
+    private func end(_ loop: Loop) {
+        link = nil
+        if let deadline = exchange(&deadline, with: nil) { loop.cancel(deadline) }
+    }
 
     func timerFired(_ token: UInt64, on loop: Loop) {
+        deadline = nil
         exchange(&link, with: nil)?.close(.unwanted.with("it did not say what it is for"))
     }
 

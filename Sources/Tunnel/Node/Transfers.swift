@@ -23,6 +23,8 @@ final class Transfers {
     private var ended: [String: TunnelTraffic] = [:]
     private var paces: [String: RulePace] = [:]
     private var waiting = 0
+    /// What the last target was told of its rule.
+    private var lastTold: (rule: TunnelRule, text: String)?
     private let begun: Counter
     private let failed: Counter
 
@@ -80,7 +82,7 @@ final class Transfers {
         if rule.options.proxyHeader != nil { headers["VisitorAddr"] = transfer.visitor.traits.peer.description }
         if let invoker = node.sessions[rule.target]?.peer.invoker {
             do throws(InvokeFailure) {
-                try invoker.send(TunnelNode.Path.targetOut, headers: headers, body: rule.shown.text)
+                try invoker.send(TunnelNode.Path.targetOut, headers: headers, body: text(of: rule))
             } catch { transfer.fail(.offline, error.description) }
             return
         }
@@ -88,10 +90,18 @@ final class Transfers {
             return transfer.fail(.offline, "the target is offline")
         }
         node.links.send(
-            TunnelNode.Path.targetOut, headers, rule.shown.text, to: rule.target, at: elsewhere
+            TunnelNode.Path.targetOut, headers, text(of: rule), to: rule.target, at: elsewhere
         ) { [weak transfer] result in
             if case .failure(let failure) = result { transfer?.fail(.offline, failure.description) }
         }
+    }
+
+    /// Visitors of one rule come one after another, mostly.
+    private func text(of rule: TunnelRule) -> String {
+        if let lastTold, lastTold.rule == rule { return lastTold.text }
+        let text = rule.shown.text
+        lastTold = (rule, text)
+        return text
     }
 
     func connections(of rule: String) -> Int { open[rule] ?? 0 }

@@ -72,5 +72,13 @@ enum Secret {
 }
 
 private struct SecretGenerator: RandomNumberGenerator {
-    mutating func next() -> UInt64 { SecretBytes.random(8).reduce(0) { $0 << 8 | UInt64($1) } }
+    /// To ask OpenSSL costs much more than what it gives.
+    private var block: ArraySlice<UInt8> = []
+    private static let size = 32 * 8
+
+    mutating func next() -> UInt64 {
+        if block.isEmpty { block = SecretBytes.random(Self.size)[...] }
+        defer { block.removeFirst(8) }
+        return block.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
 }

@@ -67,9 +67,16 @@ extension JSON.Object: ExpressibleByDictionaryLiteral {
 }
 
 extension String {
+    /// The name is ASCII, and the other scalars that fold to it have more bytes.
     fileprivate func folds(to name: String) -> Bool {
-        unicodeScalars.elementsEqual(name.unicodeScalars) { $0.folded == $1.folded }
+        let more = utf8.count - name.utf8.count
+        if more == 0 { return self == name || utf8.elementsEqual(name.utf8) { $0.folded == $1.folded } }
+        return more > 0 && unicodeScalars.elementsEqual(name.unicodeScalars) { $0.folded == $1.folded }
     }
+}
+
+extension UInt8 {
+    fileprivate var folded: UInt8 { UInt8(ascii: "A")...UInt8(ascii: "Z") ~= self ? self | 0x20 : self }
 }
 
 extension Unicode.Scalar {
