@@ -193,6 +193,7 @@ final class MuxConnection: LinkHandler {
     }
 
     func credit(of slot: Int) -> Int { mux.credit(of: slot) }
+    func granted(to slot: Int) -> Int { mux.granted(to: slot) }
 
     /// Others wait for their turn, or the carrier takes no more.
     var isBusy: Bool { !scheduler.isEmpty || carrier?.isFull ?? true }

@@ -2,11 +2,12 @@ public import OmniwayTransport
 import OmniwayWire
 
 extension Link {
-    /// Of what goes through the tunnel little waits in this process: who does not read holds back who writes.
+    /// Of what goes through the tunnel little waits in this process: who does not read holds back who writes. While it
+    /// reads nothing waits at all, for what is above the mark is sent at once.
     func relaysStream() {
         if traits.keepsMessages { return }
-        limits.low = 16 << 10
-        limits.high = 64 << 10
+        limits.low = 4 << 10
+        limits.high = 16 << 10
         limits.perTurn = 64 << 10
     }
 }
@@ -30,9 +31,7 @@ final class MuxStream: LinkDriver {
     var isWaiting = false
     /// What may be sent in a turn that was given.
     private var turn = 0
-    /// Arrived, and not read; of it so many bytes are gone.
-    private var kept: [UInt8] = []
-    private var keptGone = 0
+    private var kept = KeptBytes()
     private var heardEnd = false
     private var saidEnd = false
     private var lingering: Lingering?
@@ -43,6 +42,7 @@ final class MuxStream: LinkDriver {
         var sent = 0
         var discarded = 0
         var lastProgress: Moment
+        var timer: TimerID?
     }
     private static let patience = Duration.seconds(5)
     private static let mostDiscarded = 1 << 20
@@ -78,7 +78,7 @@ final class MuxStream: LinkDriver {
                 link.deliver(bytes)
                 connection?.read(bytes.byteCount, of: slot)
             } else {
-                kept += bytes.array(0..<bytes.byteCount)
+                kept.append(bytes, expected: connection?.granted(to: slot) ?? 0)
             }
             tellEnd()
         } else {
@@ -98,15 +98,11 @@ final class MuxStream: LinkDriver {
     private func tellEnd() { if heardEnd, kept.isEmpty { link?.peerFinished() } }
 
     private func deliverKept() {
-        while let link, link.isReading, link.state == .open, keptGone < kept.count {
-            let count = min(kept.count - keptGone, Self.piece)
-            // Out of the way while a handler may pause, close, or make more come.
-            let (bytes, from) = (kept, keptGone)
-            keptGone += count
-            link.deliver(unsafe bytes.span.bytes.extracting(from..<from + count))  // Safe: bytes have no padding.
-            connection?.read(count, of: slot)
+        while let link, link.isReading, link.state == .open, !kept.isEmpty {
+            let (bytes, range) = kept.take(Self.piece)
+            link.deliver(unsafe bytes.span.bytes.extracting(range))  // Safe because bytes have no padding.
+            connection?.read(range.count, of: slot)
         }
-        if keptGone == kept.count { (kept, keptGone) = ([], 0) }
         tellEnd()
         removeIfDone()
     }
@@ -140,7 +136,7 @@ final class MuxStream: LinkDriver {
         if code == .done, heardEnd {
             link?.sendable()  // Whoever writes learns that nobody listens any more.
         } else {
-            kept = []
+            kept = KeptBytes()
             exchange(&link, with: nil)?.ended(CloseReason(code))
         }
     }
@@ -148,11 +144,14 @@ final class MuxStream: LinkDriver {
     func carrierEnded(_ reason: CloseReason) {
         connection = nil
         endLingering()
-        kept = []
+        kept = KeptBytes()
         exchange(&link, with: nil)?.ended(.carrierLost.with(reason.description))
     }
 
     // MARK: Downwards
+
+    /// It goes into the queue of the carrier.
+    var sendsEarly: Bool { true }
 
     func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int {
         guard let connection else {
@@ -199,14 +198,13 @@ final class MuxStream: LinkDriver {
         self.link = nil
         guard connection != nil else { return }
         guard reason.sendsTheRest else { return reset(MuxResetCode(reason)) }
-        let unread = kept.count - keptGone
-        (kept, keptGone) = ([], 0)
+        let unread = exchange(&kept, with: KeptBytes()).count
         var bytes: [UInt8] = []
         if !isFlow { bytes = rest.array(0..<rest.byteCount) }
         lingering = Lingering(rest: bytes, lastProgress: loop.now)
-        loop.after(Self.patience, self, token: Token.patience)
         if unread > 0 { discard(unread) }
         sendRest()
+        waitForProgress(Self.patience)
     }
 
     func reset(_ code: MuxResetCode) {
@@ -244,7 +242,13 @@ final class MuxStream: LinkDriver {
         if let lingering, lingering.discarded > Self.mostDiscarded { reset(.done) }
     }
 
-    private func endLingering() { lingering = nil }
+    private func waitForProgress(_ patience: Duration) {
+        if lingering != nil { lingering?.timer = loop.after(patience, self, token: Token.patience) }
+    }
+
+    private func endLingering() {
+        if let timer = exchange(&lingering, with: nil)?.timer { loop.cancel(timer) }
+    }
 
     private func removeIfDone() {
         guard let connection, connection.isDone(slot), kept.isEmpty else { return }
@@ -256,10 +260,7 @@ final class MuxStream: LinkDriver {
     private func checkPatience() {
         guard let lingering, connection != nil else { return }
         let quiet = loop.now - lingering.lastProgress
-        guard quiet >= Self.patience else {
-            loop.after(Self.patience - quiet, self, token: Token.patience)
-            return
-        }
+        guard quiet >= Self.patience else { return waitForProgress(Self.patience - quiet) }
         reset(lingering.sent < lingering.rest.count ? .timedOut : .done)
     }
 }

@@ -119,6 +119,8 @@ package struct Mux {
     }
 
     package func id(of slot: Int) -> UInt32 { streams[slot].id }
+    /// Bytes that have arrived and nobody has read, and those that may still come.
+    package func granted(to slot: Int) -> Int { streams[slot].inflow.granted }
     package func credit(of slot: Int) -> Int { streams[slot].outflow.credit }
     package func isBulk(_ slot: Int) -> Bool { streams[slot].moved >= Self.bulkMark }
     /// Bytes that have arrived and nobody has read.
