@@ -103,7 +103,7 @@ public actor TunnelPart: NodePart {
 
     private static func acceptor(_ text: String, _ limits: ConnectionLimits) throws -> StreamAcceptor {
         guard let address = SocketAddress(resolving: text) else { throw ListenError.unknownHost(text) }
-        return StreamAcceptor(address, limits: limits)
+        return StreamAcceptor(address, options: .carrier, limits: limits)
     }
 
     private static func listen(
@@ -116,10 +116,11 @@ public actor TunnelPart: NodePart {
 
     /// Other nodes are known by the certificate that they have written into the registry.
     private static func dialer(to place: TunnelNodePlace) -> any Dialer {
-        guard let certificate = place.certificate else { return StreamDialer(place.at) }
+        let stream = StreamDialer(place.at, options: .carrier)
+        guard let certificate = place.certificate else { return stream }
         let pins = TLSPins([place.at.host: certificate], learns: false)
         do throws(TLSError) {
-            return try TLSClient(host: place.at.host, trust: .pinned(by: pins)).over(StreamDialer(place.at))
+            return try TLSClient(host: place.at.host, trust: .pinned(by: pins)).over(stream)
         } catch {
             Log.shared.warning("a node cannot be dialled", ["address": "\(place)", "error": "\(error)"])
             return StreamDialer([])  // It fails, and says that there is no address.

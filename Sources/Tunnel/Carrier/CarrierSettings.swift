@@ -1,3 +1,5 @@
+public import OmniwayTransport
+
 /// What a carrier may use, on either side. Both sides need not agree.
 public struct CarrierSettings: Sendable {
     /// Data connections of one peer: so many from the beginning, and up to so many when those there carry bulk.
@@ -23,4 +25,15 @@ public struct CarrierSettings: Sendable {
     public var dialing = Duration.seconds(10)
 
     public init() {}
+}
+
+extension SocketOptions {
+    /// Of sockets that carriers go over: what the network does not take yet waits where streams take turns, and not in
+    /// the kernel. There is no time limit for what was sent, since a bulk stream may wait for its reader; other
+    /// connections are asked whether they live.
+    public static var carrier: SocketOptions {
+        var options = SocketOptions()
+        options.mostUnsent = MuxConnection.window
+        return options
+    }
 }

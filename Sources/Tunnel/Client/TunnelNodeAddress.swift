@@ -64,8 +64,8 @@ public struct TunnelNodeAddress: Sendable, Equatable, CustomStringConvertible {
 
     /// The same for its HTTP interface.
     func plainDialer(_ trust: TLSTrust, _ serverName: String? = nil) throws(TLSError) -> any Dialer {
-        guard isSecret else { return StreamDialer(at) }
-        return try TLSClient(host: serverName ?? at.host, trust: trust).over(StreamDialer(at))
+        let stream = StreamDialer(at, options: .carrier)
+        return isSecret ? try TLSClient(host: serverName ?? at.host, trust: trust).over(stream) : stream
     }
 
     private var webSocket: WebSocket { WebSocket(path: path, host: "\(at)", maxMessageSize: TunnelDoor.largestMessage) }
