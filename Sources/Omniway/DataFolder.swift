@@ -43,6 +43,8 @@ public enum DataFolderError: Error, CustomStringConvertible {
     case folder(String, String)
     case file(String, SystemError)
     case content(String, String)
+    /// A key that others than its owner may use, and its rights.
+    case open(String, UInt32)
 
     public var description: String {
         switch self {
@@ -50,6 +52,9 @@ public enum DataFolderError: Error, CustomStringConvertible {
         case .file(let path, let error):
             "cannot use \(path): \(error); give this process the right to, or another folder"
         case .content(let path, let what): "\(path) has not \(what); repair it, or delete it for a new one"
+        case .open(let path, let rights):
+            "\(path) is a key, and others can use it too (its rights are 0\(String(rights, radix: 8))); "
+                + "run `chmod 600 \(path)`, or delete it for a new one"
         }
     }
 }

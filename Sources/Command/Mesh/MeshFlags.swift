@@ -32,10 +32,24 @@ enum MeshFlags {
         return group
     }
 
+    /// What both commands say of a node of the second version, and `also` what one of them says besides.
+    static func settings(
+        _ call: Invocation, in mode: MeshPart.Mode, _ environment: [String: String],
+        also wishes: [(name: String, isGiven: Bool)] = []
+    ) throws -> NodeSettings {
+        var settings = NodeSettings()
+        settings.groupSecret = try groupSecret(call, environment)
+        settings.listsMembers = call[members]
+        let common = [
+            ("a group's secret", settings.groupSecret != nil), ("--members", settings.listsMembers),
+            ("--discover", !call[discover].isEmpty),
+        ]
+        try mode.allow(wishes + common)
+        return settings
+    }
+
     /// Nil for a mesh that everybody may join.
-    static func groupSecret(
-        _ call: Invocation, _ environment: [String: String], isSealed: Bool
-    ) throws -> [UInt8]? {
+    private static func groupSecret(_ call: Invocation, _ environment: [String: String]) throws -> [UInt8]? {
         var text = environment[variable] ?? ""
         let path = call[groupSecret]
         if !path.isEmpty {
@@ -43,7 +57,6 @@ enum MeshFlags {
             if text.isEmpty { throw MeshFlagError.noSecret(path) }
         }
         if text.isEmpty { return nil }
-        guard isSealed else { throw MeshFlagError.notSealed }
         guard let bytes = GroupSecret.bytes(of: text) else { throw MeshFlagError.shortSecret }
         return bytes
     }
@@ -52,14 +65,12 @@ enum MeshFlags {
 enum MeshFlagError: Error, Equatable, CustomStringConvertible {
     case noSecret(String)
     case shortSecret
-    case notSealed
     case noNetwork(String)
 
     var description: String {
         switch self {
         case .noSecret(let path): "\(path) has no secret on its first line; write one there, by `openssl rand -hex 32`"
         case .noNetwork(let text): "--discover \(text): write an address of this machine, such as 192.168.1.5, or any"
-        case .notSealed: "the original's protocol has no secret of a group; take --mode auto, or no secret"
         case .shortSecret:
             "the group's secret is shorter than \(GroupSecret.leastLetters) letters; draw one by `openssl rand -hex 32`"
         }

@@ -5,14 +5,12 @@ import OmniwayMain
 
 /// `omniway peer`: one peer of the mesh, with a shell at a terminal and without one.
 enum RunPeer {
-    private enum Mode: String, CaseIterable { case short, long, auto }
-
     private static let name = Flag("name", .string, default: "omniway", help: "What the peer calls itself.")
     private static let listen = Flag(
         "listen", .string, default: "127.0.0.1:0", placeholder: "address",
         help: "Where others connect to, and what they are told: host:port in digits. Port 0 is any free one.")
     private static let mode = Flag(
-        "mode", .choice, default: Mode.auto,
+        "mode", .choice, default: MeshPart.Mode.auto,
         help: "short and long speak as the original; auto finds out who speaks the second version, which is sealed.")
     private static let join = Flag(
         "join", .strings, default: [], placeholder: "address",
@@ -52,11 +50,10 @@ enum RunPeer {
     }
 
     private static func settings(_ call: Invocation) throws -> NodeSettings {
-        var settings = NodeSettings()
-        if !call[identity].isEmpty { settings.identity = try MeshIdentityFile(call[identity]).loadOrMake() }
-        settings.groupSecret = try MeshFlags.groupSecret(
-            call, ProcessInfo.processInfo.environment, isSealed: call[mode] == .auto)
-        settings.listsMembers = call[MeshFlags.members]
+        let path = call[identity]
+        var settings = try MeshFlags.settings(
+            call, in: call[mode], ProcessInfo.processInfo.environment, also: [("--identity", !path.isEmpty)])
+        if !path.isEmpty { settings.identity = try MeshIdentityFile(path).loadOrMake() }
         return settings
     }
 
@@ -82,7 +79,7 @@ enum RunPeer {
             for address in call[join] { try await shell.join(address) }
         } catch {
             complain("omniway peer: \(BodyText.harmless("\(error)"))")
-            return .runtime
+            return error is MeshModeError ? .usage : .runtime
         }
         screen.complete { before in before.isEmpty ? PeerLine.words : [] }
         let lines = LineInput(screen, isTyped: terminal != nil)

@@ -46,10 +46,8 @@ struct UpPlan: Sendable {
         let mesh = settings["mesh"]
         self.mesh.name = mesh[UpSettings.Mesh.name]
         self.mesh.mode = mesh[UpSettings.Mesh.mode]
-        self.mesh.identityFile = MeshIdentityFile(in: folder)
-        self.mesh.node.groupSecret = try MeshFlags.groupSecret(
-            mesh, environment, isSealed: self.mesh.mode == .auto)
-        self.mesh.node.listsMembers = mesh[MeshFlags.members]
+        if self.mesh.mode == .auto { self.mesh.identityFile = MeshIdentityFile(in: folder) }
+        self.mesh.node = try MeshFlags.settings(mesh, in: self.mesh.mode, environment)
         self.mesh.network = try MeshFlags.network(mesh)
         let announced = mesh[MeshFlags.announce]
         self.mesh.announced = announced.isEmpty ? nil : announced

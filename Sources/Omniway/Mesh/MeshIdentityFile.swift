@@ -15,8 +15,9 @@ public struct MeshIdentityFile: Sendable {
 
     /// The node that it was the last time, or a new one that is written down. Reading and writing block.
     public func loadOrMake() throws(DataFolderError) -> NodeIdentity {
-        if let bytes = try attempt({ () throws(SystemError) in try PrivateFile.read(path) }) {
-            let text = String(decoding: bytes, as: UTF8.self).split(separator: "\n").first.map(String.init) ?? ""
+        if let found = try attempt({ () throws(SystemError) in try PrivateFile.readKey(path) }) {
+            if let rights = found.openRights { throw .open(path, rights) }
+            let text = String(decoding: found.bytes, as: UTF8.self).split(separator: "\n").first.map(String.init) ?? ""
             guard let identity = NodeIdentity(kept: text) else { throw .content(path, "the key of a node") }
             return identity
         }

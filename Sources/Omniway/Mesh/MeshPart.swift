@@ -11,6 +11,12 @@ public struct MeshPart: NodePart {
         case auto
         /// As the original does, over kept connections and over one for each message.
         case long, short
+
+        /// Refuses what only `auto` has, rather than run without it.
+        package func allow(_ wishes: [(name: String, isGiven: Bool)]) throws(MeshModeError) {
+            guard self != .auto, let wish = wishes.first(where: \.isGiven) else { return }
+            throw .onlyAuto(wish.name, self)
+        }
     }
 
     public struct Configuration: Sendable {
@@ -23,7 +29,7 @@ public struct MeshPart: NodePart {
         public var join: [String] = []
         /// Who it is, in `auto` mode. Its epoch is that of its start.
         public var node = NodeSettings()
-        /// Where its key is kept, so that it is the same node again; nil for the one that `node` names.
+        /// Where its key is kept, so that it is the same node again, in `auto` mode; nil for the one that `node` names.
         public var identityFile: MeshIdentityFile?
         /// Where it looks for others, in `auto` mode; nil for nowhere.
         public var network: MulticastGroup?
@@ -41,6 +47,12 @@ public struct MeshPart: NodePart {
 
     public init(_ configuration: Configuration, on loops: EventLoops) async throws {
         name = configuration.name
+        try configuration.mode.allow([
+            ("an identity file", configuration.identityFile != nil),
+            ("a group's secret", configuration.node.groupSecret != nil),
+            ("a list of members", configuration.node.listsMembers),
+            ("discovery", configuration.network != nil),
+        ])
         let home = loops.loops[0]
         let acceptor = StreamAcceptor(configuration.address, limits: ConnectionLimits())
         guard configuration.mode == .auto else {
@@ -101,5 +113,17 @@ public struct MeshPart: NodePart {
         await node?.close()
         await peer?.close()
         return 0
+    }
+}
+
+/// Something was asked for that the original's protocol has not.
+public enum MeshModeError: Error, Equatable, CustomStringConvertible {
+    case onlyAuto(String, MeshPart.Mode)
+
+    public var description: String {
+        switch self {
+        case .onlyAuto(let name, let mode):
+            "\(name) does nothing in mode \(mode), which speaks as the original does; take mode auto, or leave it out"
+        }
     }
 }

@@ -6,7 +6,10 @@ package enum PrivateFile {
     private static let most = 1 << 20
 
     /// Nil when there is none. One that is too long is given as far as one byte beyond what is taken.
-    package static func read(_ path: String) throws(SystemError) -> [UInt8]? {
+    package static func read(_ path: String) throws(SystemError) -> [UInt8]? { try readKey(path)?.bytes }
+
+    /// The same of a key, and its rights where it is this user's and others may use it: ssh would refuse it.
+    package static func readKey(_ path: String) throws(SystemError) -> (bytes: [UInt8], openRights: UInt32?)? {
         // Safe because the calls read the path to its end, and fill no more than they are told.
         let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
@@ -14,6 +17,10 @@ package enum PrivateFile {
             throw SystemError(number: errno)
         }
         defer { close(descriptor) }
+        var info = stat()
+        guard unsafe fstat(descriptor, &info) == 0 else { throw SystemError(number: errno) }
+        let rights = info.st_mode & 0o777
+        let isOpen = info.st_uid == geteuid() && rights & 0o077 != 0
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 16 << 10)
         while bytes.count <= most {
@@ -23,7 +30,7 @@ package enum PrivateFile {
             if count == 0 { break }
             bytes += piece[..<count]
         }
-        return bytes
+        return (bytes, isOpen ? rights : nil)
     }
 
     /// Puts it there, whole or not at all, with the rights 0600.
