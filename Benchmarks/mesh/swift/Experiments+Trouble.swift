@@ -160,44 +160,85 @@ extension Experiments {
     }
 
     /// A fifth of the nodes collude: they give only each other away, forge messages, and ask and announce without end.
+    /// What they make honest nodes send is compared with what those send when the same nodes behave.
     static func e11(_ nodes: Int, seed: UInt64) -> Measured {
-        let trial = Trial(seed) { $0.signs = true }
-        let mesh = trial.mesh
-        trial.join(nodes, settle: .seconds(20))
-        let evil = Set(mesh.some(nodes / 5).filter { $0 != 0 })
-        let evilIDs = evil.sorted().map { mesh.id($0) }
-        var random = SeededRandom(seed: seed)
-        mesh.sending = { node, message, _ in
-            guard evil.contains(node) else { return message }
+        var measured = Measured("E11 attackers", nodes, seed)
+        let peace = Siege(nodes, seed: seed, isReal: false)
+        let siege = Siege(nodes, seed: seed, isReal: true)
+        let honest = siege.trial.mesh.alive.filter { !siege.evil.contains($0) }
+        let reached = (0..<Siege.rounds).map { siege.trial.reach($0, among: honest) }
+        measured.note("honest reached", reached.min() ?? 0, Marks.everybody)
+        measured.note(
+            "bytes of honest nodes over peace", Double(siege.bytes) / Double(peace.bytes), Marks.extraTraffic)
+        // Not marked: what is small weighs as much here as what is large.
+        measured.note("messages over peace", Double(siege.messages) / Double(peace.messages))
+        measured.note("copies over peace", Double(siege.copies) / Double(peace.copies))
+        let passive = honest.flatMap { siege.trial.mesh.acquaintances($0) }
+        let poisoned = Double(passive.count { siege.evil.contains($0) }) / Double(max(1, passive.count))
+        measured.note("poisoned share", poisoned, Marks.poisoned)
+        measured.note("repeated", Double(siege.trial.repeated), Marks.repeated)
+        let forged = honest.reduce(0) { $0 + siege.trial.mesh.overlay($1).counts.invalidSignatures }
+        measured.note("forgeries refused", Double(forged))
+        siege.trial.finish(&measured)
+        return measured
+    }
+
+    /// The run of E11, and what its honest nodes send.
+    private final class Siege {
+        static let rounds = 20
+        let trial: Trial
+        private(set) var evil: Set<Int> = []
+        private(set) var messages = 0
+        private(set) var copies = 0
+        private(set) var bytes = 0
+
+        init(_ nodes: Int, seed: UInt64, isReal: Bool) {
+            trial = Trial(seed) { $0.signs = true }
+            let mesh = trial.mesh
+            trial.join(nodes, settle: .seconds(20))
+            evil = Set(mesh.some(nodes / 5).filter { $0 != 0 })
+            let evilIDs = evil.sorted().map { mesh.id($0) }
+            var random = SeededRandom(seed: seed)
+            mesh.sending = { [unowned self] node, message, _ in
+                guard evil.contains(node) else {
+                    count(message)
+                    return message
+                }
+                return isReal ? Self.poisoned(message, evilIDs, &random) : message
+            }
+            for number in 0..<Self.rounds {
+                if isReal {
+                    for node in evil.sorted() {
+                        for victim in mesh.neighbors(node) { Experiments.attack(mesh, node, victim, number) }
+                    }
+                }
+                trial.broadcast(from: 0)
+                mesh.run(for: .seconds(1))
+            }
+            mesh.run(for: .seconds(30))
+        }
+
+        private func count(_ message: MeshMessage) {
+            messages += 1
+            bytes += message.size
+            switch message {
+            case .gossip(.payload), .gossip(.repair): copies += 1
+            default: break
+            }
+        }
+
+        private static func poisoned(
+            _ message: MeshMessage, _ evil: [NodeID], _ random: inout SeededRandom
+        ) -> MeshMessage {
             switch message {
             case .member(.shuffle(let origin, let walk, let nodes)):
-                let poison = nodes.map { _ in evilIDs.randomElement(using: &random) ?? origin }
+                let poison = nodes.map { _ in evil.randomElement(using: &random) ?? origin }
                 return .member(.shuffle(origin: origin, walk: walk, nodes: poison))
             case .member(.shuffleReply(let nodes)):
-                return .member(.shuffleReply(nodes.compactMap { _ in evilIDs.randomElement(using: &random) }))
+                return .member(.shuffleReply(nodes.compactMap { _ in evil.randomElement(using: &random) }))
             default: return message
             }
         }
-        trial.resetTraffic()
-        for number in 0..<20 {
-            for node in evil.sorted() { for victim in mesh.neighbors(node) { attack(mesh, node, victim, number) } }
-            trial.broadcast(from: 0)
-            mesh.run(for: .seconds(1))
-        }
-        mesh.run(for: .seconds(30))
-        let honest = mesh.alive.filter { !evil.contains($0) }
-        let reached = (0..<20).map { trial.reach($0, among: honest) }
-        var measured = Measured("E11 attackers", nodes, seed)
-        measured.note("honest reached", reached.min() ?? 0, Marks.everybody)
-        measured.note("extra copies over one each", trial.redundancy, Marks.extraTraffic)
-        let passive = honest.flatMap { mesh.acquaintances($0) }
-        let poisoned = Double(passive.count { evil.contains($0) }) / Double(max(1, passive.count))
-        measured.note("poisoned share", poisoned, Marks.poisoned)
-        measured.note("repeated", Double(trial.repeated), Marks.repeated)
-        let forged = honest.reduce(0) { $0 + mesh.overlay($1).counts.invalidSignatures }
-        measured.note("forgeries refused", Double(forged))
-        trial.finish(&measured)
-        return measured
     }
 
     private static func attack(_ mesh: SimulatedMesh, _ node: Int, _ victim: Int, _ round: Int) {

@@ -108,14 +108,13 @@ enum Experiments {
         let graph = trial.mesh.graph(samples: 1)
         measured.note(
             "connected", Double(graph.reachable) / Double(alive.count), percent <= 90 ? Marks.firstAfterCrash : nil)
-        var last = 0
         for name in ["second", "third", "fourth"] {
-            last = trial.broadcast(from: 0)
+            let last = trial.broadcast(from: 0)
             trial.mesh.run(for: .seconds(1))
-            if name != "fourth" { measured.note("\(name) over normal", trial.time(last) / normal) }
+            let isMarked = name != "second" && percent <= 90
+            measured.note("\(name) reached", trial.reach(last, among: alive), isMarked ? Marks.everybody : nil)
+            measured.note("\(name) over normal", trial.time(last) / normal, isMarked ? Marks.timeAfterCrash : nil)
         }
-        measured.note("fourth reached", trial.reach(last, among: alive), percent <= 90 ? Marks.everybody : nil)
-        measured.note("fourth over normal", trial.time(last) / normal, percent <= 90 ? Marks.timeAfterCrash : nil)
         measured.note("repeated", Double(trial.repeated), Marks.repeated)
         trial.finish(&measured)
         return measured

@@ -1,4 +1,4 @@
-import OmniwayWire
+package import OmniwayWire
 
 extension Duration {
     var roundedUp: Duration {
@@ -9,7 +9,7 @@ extension Duration {
 
 extension MeshMessage {
     /// About how many bytes it is on a link.
-    var size: Int {
+    package var size: Int {
         switch self {
         case .gossip(.payload(_, _, let payload)), .gossip(.repair(_, _, let payload)): payload.count + 70
         case .gossip(.have(let announcements)): announcements.count * 50 + 24

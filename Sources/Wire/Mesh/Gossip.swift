@@ -6,7 +6,7 @@
 package struct Gossip: Sendable {
     package struct Settings: Sendable {
         /// How long to wait at least for a payload that was announced, and at most: as late as payloads have come.
-        package var patience = Duration.milliseconds(200)
+        package var patience = Duration.milliseconds(300)
         package var mostPatience = Duration.seconds(1)
         /// How long then at least for each who was asked, and before it is known how long answers take: a round trip.
         package var nextPatience = (least: Duration.milliseconds(40), first: Duration.milliseconds(100))
@@ -17,7 +17,7 @@ package struct Gossip: Sendable {
         package var haveBatch = 64
         /// By how many hops another way must be shorter to be taken: for an origin whose tree is its own, and for one
         /// that has only begun, along the tree of others. That one must not be pulled to and fro by each of them.
-        package var threshold = (own: 3, shared: 7)
+        package var threshold = (own: 3, shared: 5)
         /// So many messages make a tree an origin's own.
         package var ownTree = 3
         package var maxHops: UInt8 = 64
@@ -65,30 +65,20 @@ package struct Gossip: Sendable {
     private let epoch: UInt64
     private var lastSequence: UInt64 = 0
     var links: [Neighbor?] = []
-    private var trees = GossipTrees()
+    var trees = GossipTrees()
     var origins: [NodeID: Origin] = [:]
     var cache = GossipCache()
-    private var missing: [GossipID: Missing] = [:]
-    private var timers = DeadlineQueue<GossipID>()
+    var missing: [GossipID: Missing] = [:]
+    var timers = DeadlineQueue<GossipID>()
     /// How much later than an announcement payloads come, lately, and how much later than they are asked for.
-    private var lateness = Duration.zero
-    private var roundTrip: Duration
+    var lateness = Duration.zero
+    var roundTrip: Duration
+    /// What was asked for lately and has come. When it comes by itself too, the asking was too early.
+    var hasty: [Missing] = []
     private var flushAt: Duration?
     private var digestAt: Duration
     private var hurries = 0
-    package private(set) var counts = Counts()
-
-    struct Neighbor: Sendable {
-        let id: NodeID
-        var announced: [GossipMessage.Announcement] = []
-        var isCongested = false
-        /// How many messages it was asked for that have not come.
-        var asked = 0
-        /// What it was sent in answer to digests lately, how often and when for the last time: what was lost is sent a
-        /// second time, and who asks again and again is not sent it again and again.
-        var repaired: [GossipID: (count: Int, at: Duration)] = [:]
-        var repairedSince = Duration.zero
-    }
+    package internal(set) var counts = Counts()
 
     struct Origin: Sendable {
         var seen: SeenWindow
@@ -97,20 +87,6 @@ package struct Gossip: Sendable {
         var tokens: Double
         var filledAt: Duration
     }
-
-    private struct Missing: Sendable {
-        /// Who has it, the first to say so first.
-        var announcers: [(node: NodeID, hops: UInt8)]
-        let isLarge: Bool
-        let announcedAt: Duration
-        var deadline: Duration
-        /// Who was asked last and when, and which of the announcers is next: all of them are asked a few times.
-        var asked: NodeID?
-        var askedAt = Duration.zero
-        var next = 0
-    }
-
-    private static let askRounds = 3
 
     /// What has happened so far.
     package struct Counts: Equatable, Sendable {
@@ -199,6 +175,12 @@ package struct Gossip: Sendable {
         case .payload(let id, let hops, let payload):
             guard accept(id, hops, payload, now, &actions) else {
                 guard hasSeen(id) else { return }
+                learnFromLate(id, node, now)
+                // Its tree is whole; a repair was only faster.
+                if cache.followsRepair(id) {
+                    takeMissing(id)
+                    return trees.setLazy(false, slot, of: id.origin, most: settings.origins)
+                }
                 trees.setLazy(true, slot, of: id.origin, most: settings.origins)
                 return actions.append(.send(.prune(id.origin), to: node))
             }
@@ -206,19 +188,20 @@ package struct Gossip: Sendable {
             var holders: [NodeID] = []
             if let waited = takeMissing(id) {
                 holders = waited.announcers.map(\.node)
-                if waited.asked != node {
+                if !holders.contains(node) {
                     came(late: now - waited.announcedAt)
-                } else if !waited.isLarge {
-                    roundTrip = min(settings.mostPatience, max(now - waited.askedAt, roundTrip * 0.95))
+                } else if waited.asked == node {
+                    answered(waited, slot, now)
                 }
-                shorten(id, hops, node, slot, waited.announcers, &actions)
+                // Who was asked for it makes another way by that.
+                if waited.next == 0 { shorten(id, hops, node, slot, waited.announcers, &actions) }
             }
             // Whoever has announced it has it. A copy would only be pruned, and the link with it.
             push(id, hops: hops, payload, from: slot, to: { !holders.contains($0) }, now, &actions)
         case .repair(let id, let hops, let payload):
-            guard accept(id, hops, payload, now, &actions) else { return }
-            takeMissing(id)
-            push(id, hops: hops, payload, from: slot, now, &actions)
+            guard accept(id, hops, payload, isRepair: true, now, &actions) else { return }
+            let holders = repaired(id)
+            push(id, hops: hops, payload, from: slot, isRepair: true, to: { !holders.contains($0) }, now, &actions)
         case .have(let announcements):
             for one in announcements.prefix(settings.announcements) { announced(one, node, slot, now, &actions) }
         case .graft(let id):
@@ -234,7 +217,8 @@ package struct Gossip: Sendable {
 
     /// Delivers a message that is new. False for one that is known, or not taken.
     private mutating func accept(
-        _ id: GossipID, _ hops: UInt8, _ payload: [UInt8], _ now: Duration, _ actions: inout [Action]
+        _ id: GossipID, _ hops: UInt8, _ payload: [UInt8], isRepair: Bool = false, _ now: Duration,
+        _ actions: inout [Action]
     ) -> Bool {
         if hasSeen(id) {
             counts.duplicates += 1
@@ -252,7 +236,7 @@ package struct Gossip: Sendable {
         note(id, now)
         counts.delivered += 1
         actions.append(.deliver(id, payload))
-        cache.insert(id, hops: hops, payload, at: now, settings)
+        cache.insert(id, hops: hops, payload, isRepair: isRepair, at: now, settings)
         return true
     }
 
@@ -264,38 +248,19 @@ package struct Gossip: Sendable {
         guard let better = announcers.min(by: { $0.hops < $1.hops }), better.node != sender,
             Int(better.hops) + threshold(of: id.origin) <= Int(hops), let other = self.slot(of: better.node)
         else { return }
-        trees.setLazy(false, other, of: id.origin, most: settings.origins)
+        takeUp(better.node, other, id, &actions)
         trees.setLazy(true, slot, of: id.origin, most: settings.origins)
-        // For the tree alone: it has no number that anybody has used.
-        let none = GossipID(origin: id.origin, epoch: id.epoch, sequence: 0)
-        actions += [.send(.graft(none), to: better.node), .send(.prune(id.origin), to: sender)]
+        actions.append(.send(.prune(id.origin), to: sender))
     }
 
     private func threshold(of origin: NodeID) -> Int {
         (origins[origin]?.count ?? 0) > settings.ownTree ? settings.threshold.own : settings.threshold.shared
     }
 
-    private mutating func announced(
-        _ one: GossipMessage.Announcement, _ node: NodeID, _ slot: Int, _ now: Duration, _ actions: inout [Action]
-    ) {
-        guard !hasSeen(one.id) else { return }
-        if missing[one.id] != nil {
-            guard let count = missing[one.id]?.announcers.count, count < Self.mostLinks else { return }
-            missing[one.id]?.announcers.append((node, one.hops))
-            return
-        }
-        guard missing.count < settings.missing else { return counts.dropped += 1 }
-        // What is not sent unasked need not be waited for.
-        let deadline = one.isLarge ? now : now + patience
-        missing[one.id] = Missing(
-            announcers: [(node, one.hops)], isLarge: one.isLarge, announcedAt: now, deadline: deadline)
-        timers.insert(one.id, at: deadline)
-    }
-
     // MARK: Sending
 
     private mutating func push(
-        _ id: GossipID, hops: UInt8, _ payload: [UInt8], from parent: Int?,
+        _ id: GossipID, hops: UInt8, _ payload: [UInt8], from parent: Int?, isRepair: Bool = false,
         to isMeant: (NodeID) -> Bool = { _ in true }, _ now: Duration, _ actions: inout [Action]
     ) {
         guard hops < settings.maxHops else { return }
@@ -304,7 +269,8 @@ package struct Gossip: Sendable {
         for slot in links.indices where slot != parent {
             guard let link = links[slot], isMeant(link.id) else { continue }
             if !isLarge, !link.isCongested, lazy >> slot & 1 == 0 {
-                actions.append(.send(.payload(id, hops: hops + 1, payload), to: link.id))
+                let copy = GossipMessage.copy(of: id, hops: hops + 1, payload, isRepair: isRepair)
+                actions.append(.send(copy, to: link.id))
             } else {
                 announce(GossipMessage.Announcement(id: id, hops: hops + 1, isLarge: isLarge), slot, now, &actions)
             }
@@ -346,38 +312,8 @@ package struct Gossip: Sendable {
         }
     }
 
-    /// The next who has said that it has it. When nobody answers, a digest finds it.
-    private mutating func askNext(_ id: GossipID, _ now: Duration, _ actions: inout [Action]) {
-        while var waited = takeMissing(id), waited.next < Self.askRounds * waited.announcers.count {
-            let node = waited.announcers[waited.next % waited.announcers.count].node
-            waited.next += 1
-            let patience = max(settings.nextPatience.least, roundTrip * 1.2)
-            waited.deadline = now + (waited.isLarge ? settings.largePatience : patience)
-            (waited.asked, waited.askedAt) = (nil, now)
-            let slot = slot(of: node)
-            let mayAsk = slot.flatMap { links[$0] }.map { $0.asked < settings.asked }
-            if mayAsk == true { waited.asked = node }
-            missing[id] = waited
-            guard let slot, let mayAsk else { continue }
-            timers.insert(id, at: waited.deadline)
-            guard mayAsk else { return }  // Of what it was asked, some will have come or been given up by then.
-            links[slot]?.asked += 1
-            trees.setLazy(false, slot, of: id.origin, most: settings.origins)
-            return actions.append(.send(.graft(id), to: node))
-        }
-        hurry(now)
-    }
-
-    /// Whoever was asked for it has one question less to answer.
-    @discardableResult
-    private mutating func takeMissing(_ id: GossipID) -> Missing? {
-        guard let waited = missing.removeValue(forKey: id) else { return nil }
-        if let slot = waited.asked.flatMap({ slot(of: $0) }) { links[slot]?.asked -= 1 }
-        return waited
-    }
-
     /// Something is missing that nobody will send unasked.
-    private mutating func hurry(_ now: Duration) {
+    mutating func hurry(_ now: Duration) {
         hurries = min(settings.mostHurries, hurries + settings.mostHurries / 2)
         digestAt = min(digestAt, now + settings.hurry)
     }
@@ -385,9 +321,4 @@ package struct Gossip: Sendable {
     private func misses(_ now: Duration) -> Bool {
         origins.values.contains { now - $0.heardAt <= settings.cacheTime && $0.seen.hasGaps }
     }
-
-    private var patience: Duration { min(settings.mostPatience, max(settings.patience, lateness * 1.5)) }
-
-    /// A payload has come by itself, so much later than somebody has announced it.
-    private mutating func came(late time: Duration) { lateness = max(time, lateness * 0.95) }
 }

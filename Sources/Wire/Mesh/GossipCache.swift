@@ -3,6 +3,8 @@ struct GossipCache: Sendable {
     struct Cached: Sendable {
         let hops: UInt8
         let payload: [UInt8]
+        /// It came in answer to a digest, and has not come along its tree yet.
+        var isRepair: Bool
     }
 
     private var entries: [GossipID: Cached] = [:]
@@ -24,13 +26,24 @@ struct GossipCache: Sendable {
     }
 
     mutating func insert(
-        _ id: GossipID, hops: UInt8, _ payload: [UInt8], at now: Duration, _ settings: Gossip.Settings
+        _ id: GossipID, hops: UInt8, _ payload: [UInt8], isRepair: Bool = false, at now: Duration,
+        _ settings: Gossip.Settings
     ) {
         guard entries[id] == nil else { return }
-        entries[id] = Cached(hops: hops, payload: payload)
+        entries[id] = Cached(hops: hops, payload: payload, isRepair: isRepair)
         order.append((id, now))
         bytes += payload.count
         while bytes > settings.cacheBytes, head < order.count - 1 { removeOldest() }
+    }
+
+    /// A repair has brought it, and its tree has not yet.
+    func isAheadOfTree(_ id: GossipID) -> Bool { entries[id]?.isRepair == true }
+
+    /// The same, asked once: the next copy is one too many.
+    mutating func followsRepair(_ id: GossipID) -> Bool {
+        guard entries[id]?.isRepair == true else { return false }
+        entries[id]?.isRepair = false
+        return true
     }
 
     mutating func expire(before time: Duration) {

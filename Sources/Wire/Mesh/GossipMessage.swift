@@ -31,6 +31,10 @@ package enum GossipMessage: Equatable, Sendable {
     /// What the other side misses of an origin and nobody here has any more: up to this number.
     case gone(origin: NodeID, epoch: UInt64, upTo: UInt64)
 
+    static func copy(of id: GossipID, hops: UInt8, _ payload: [UInt8], isRepair: Bool) -> GossipMessage {
+        isRepair ? .repair(id, hops: hops, payload) : .payload(id, hops: hops, payload)
+    }
+
     package struct Announcement: Equatable, Sendable {
         package let id: GossipID
         package let hops: UInt8

@@ -18,6 +18,7 @@ import Testing
 
     private func gossip(_ change: (inout Gossip.Settings) -> Void = { _ in }) -> Gossip {
         var settings = Gossip.Settings()
+        settings.patience = .milliseconds(200)
         change(&settings)
         var gossip = Gossip(own, epoch: 1, settings, at: .zero, random: &random)
         for node in [a, b, c] { _ = gossip.handle(.up(node), at: .zero, random: &random) }
@@ -100,7 +101,7 @@ import Testing
                 .message(.payload(message(sequence), hops: hops, [1]), from: a), at: .zero, random: &random)
         }
         for sequence in 1...3 as ClosedRange<UInt64> {
-            #expect(grafts(comes(sequence, hops: 8, announced: 2)) == [])
+            #expect(grafts(comes(sequence, hops: 6, announced: 2)) == [])
         }
         let actions = comes(4, hops: 5, announced: 2)
         #expect(grafts(actions) == [b])
@@ -168,29 +169,109 @@ import Testing
         }
         #expect(gossip.counts.dropped == 10 * 5000 - 100)
         let asked = gossip.handle(.tick, at: .milliseconds(200), random: &random)
-        #expect(grafts(asked).count == 64)
+        #expect(grafts(asked).count == 16)
         for time in [320, 440, 560] { _ = gossip.handle(.tick, at: .milliseconds(time), random: &random) }
         #expect(gossip.deadline == .milliseconds(1560), "nothing is waited for any more; a digest comes next")
     }
 
-    @Test func `one neighbour is asked for 64 messages at a time, and for more when some have come`() {
+    private func announcements(_ sequences: ClosedRange<UInt64>) -> GossipMessage {
+        .have(sequences.map { GossipMessage.Announcement(id: message($0), hops: 1, isLarge: false) })
+    }
+
+    @Test func `one neighbour is asked for sixteen messages at a time, and for up to 64 when those have come`() {
         var gossip = gossip()
-        let all = (1...200).map { GossipMessage.Announcement(id: message(UInt64($0)), hops: 1, isLarge: false) }
-        _ = gossip.handle(.message(.have(all), from: a), at: .zero, random: &random)
-        var asked = gossip.handle(.tick, at: .milliseconds(200), random: &random)
-        #expect(grafts(asked).count == 64)
-        for case .send(.graft(let id), _) in asked.prefix(30) {
-            _ = gossip.handle(.message(.payload(id, hops: 1, [1]), from: a), at: .milliseconds(210), random: &random)
+        var counts: [Int] = []
+        for round in 0..<4 as Range<UInt64> {
+            let start = Duration.seconds(Int64(round))
+            let have = announcements((round * 100 + 1)...(round * 100 + 100))
+            _ = gossip.handle(.message(have, from: a), at: start, random: &random)
+            let asked = gossip.handle(.tick, at: start + .milliseconds(200), random: &random)
+            counts.append(grafts(asked).count)
+            for case .send(.graft(let id), _) in asked {
+                let event = Gossip.Event.message(.payload(id, hops: 1, [1]), from: a)
+                _ = gossip.handle(event, at: start + .milliseconds(210), random: &random)
+            }
+            // Those that were not asked for come too.
+            for sequence in (round * 100 + 1)...(round * 100 + 100) {
+                let event = Gossip.Event.message(.payload(message(sequence), hops: 1, [1]), from: a)
+                _ = gossip.handle(event, at: start + .milliseconds(220), random: &random)
+            }
         }
-        asked = gossip.handle(.tick, at: .milliseconds(330), random: &random)
-        #expect(grafts(asked).count == 64, "those that have not come, or others, are asked for again")
-        // Who leaves and comes back owes nothing.
-        _ = gossip.handle(.down(a), at: .milliseconds(340), random: &random)
-        _ = gossip.handle(.up(a), at: .milliseconds(340), random: &random)
-        let more = (201...300).map { GossipMessage.Announcement(id: message(UInt64($0)), hops: 1, isLarge: false) }
-        _ = gossip.handle(.message(.have(more), from: a), at: .milliseconds(350), random: &random)
-        asked = gossip.handle(.tick, at: .milliseconds(600), random: &random)
-        #expect(grafts(asked).count == 64)
+        #expect(counts == [16, 48, 64, 64])
+        // Who leaves and comes back begins anew.
+        _ = gossip.handle(.down(a), at: .seconds(5), random: &random)
+        _ = gossip.handle(.up(a), at: .seconds(5), random: &random)
+        _ = gossip.handle(.message(announcements(501...600), from: a), at: .seconds(5), random: &random)
+        #expect(grafts(gossip.handle(.tick, at: .seconds(7), random: &random)).count == 16)
+    }
+
+    @Test func `who announces what it does not give is asked for one message a second, and others are not`() {
+        var gossip = gossip()
+        var (asked, others) = (0, 0)
+        for step in 0..<100 as Range<UInt64> {
+            let now = Duration.milliseconds(Int64(step) * 100)
+            _ = gossip.handle(
+                .message(announcements((step * 10 + 1)...(step * 10 + 9)), from: a), at: now, random: &random)
+            _ = gossip.handle(
+                .message(announcements((step * 10 + 10)...(step * 10 + 10)), from: b), at: now, random: &random)
+            let actions = gossip.handle(.tick, at: now, random: &random)
+            asked += grafts(actions).count { $0 == a }
+            for case .send(.graft(let id), b) in actions {
+                others += 1
+                _ = gossip.handle(.message(.payload(id, hops: 1, [1]), from: b), at: now, random: &random)
+            }
+        }
+        #expect((16...32) ~= asked, "\(asked)")
+        #expect(others == 98, "each after 200 ms")
+    }
+
+    @Test func `what a repair has brought may come along its tree too, once`() {
+        var gossip = gossip()
+        _ = gossip.handle(.message(.repair(message(1), hops: 3, [1]), from: c), at: .zero, random: &random)
+        let copy = Gossip.Event.message(.payload(message(1), hops: 5, [1]), from: a)
+        #expect(gossip.handle(copy, at: .milliseconds(50), random: &random) == [], "its parent stays")
+        let another = Gossip.Event.message(.payload(message(1), hops: 5, [1]), from: b)
+        #expect(gossip.handle(another, at: .milliseconds(60), random: &random) == [.send(.prune(origin), to: b)])
+    }
+
+    @Test(arguments: [false, true])
+    func `a tree that does not bring what a repair has brought is mended, and a whole one is left`(_ isWhole: Bool) {
+        var gossip = gossip()
+        _ = gossip.handle(.message(announcements(1...1), from: b), at: .zero, random: &random)
+        let repair = Gossip.Event.message(.repair(message(1), hops: 3, [1]), from: c)
+        #expect(gossip.handle(repair, at: .milliseconds(50), random: &random).first == .deliver(message(1), [1]))
+        if isWhole {
+            let copy = Gossip.Event.message(.payload(message(1), hops: 5, [1]), from: a)
+            _ = gossip.handle(copy, at: .milliseconds(100), random: &random)
+        }
+        let later = gossip.handle(.tick, at: .milliseconds(200), random: &random)
+        #expect(later.contains(.send(.graft(message(0)), to: b)) == !isWhole)
+        #expect(!later.contains(.send(.graft(message(1)), to: b)), "it is here already")
+    }
+
+    @Test func `who has asked too early waits longer the next time`() {
+        var gossip = gossip()
+        _ = gossip.handle(.message(announcements(1...1), from: b), at: .zero, random: &random)
+        #expect(grafts(gossip.handle(.tick, at: .milliseconds(200), random: &random)) == [b])
+        for (time, node) in [(230, b), (400, a)] {
+            let copy = Gossip.Event.message(.payload(message(1), hops: 5, [1]), from: node)
+            _ = gossip.handle(copy, at: .milliseconds(time), random: &random)
+        }
+        _ = gossip.handle(.message(announcements(2...2), from: b), at: .seconds(1), random: &random)
+        #expect(grafts(gossip.handle(.tick, at: .milliseconds(1599), random: &random)) == [])
+        #expect(grafts(gossip.handle(.tick, at: .milliseconds(1600), random: &random)) == [b])
+    }
+
+    @Test func `a shorter way is not taken twice: who was asked is one already`() {
+        var gossip = gossip()
+        _ = gossip.handle(.message(announcements(1...1), from: b), at: .zero, random: &random)
+        #expect(grafts(gossip.handle(.tick, at: .milliseconds(200), random: &random)) == [b])
+        let late = gossip.handle(
+            .message(.payload(message(1), hops: 20, [1]), from: a), at: .milliseconds(210), random: &random)
+        #expect(!late.contains(.send(.prune(origin), to: a)), "the answer of b will be the one too many")
+        let answer = gossip.handle(
+            .message(.payload(message(1), hops: 2, [1]), from: b), at: .milliseconds(220), random: &random)
+        #expect(answer == [.send(.prune(origin), to: b)])
     }
 
     @Test func `who is no neighbour is not listened to`() {
@@ -224,7 +305,8 @@ import Testing
         #expect(known == [], "the parent is not pruned for it")
         let new = gossip.handle(.message(.repair(message(2), hops: 1, [8]), from: b), at: .zero, random: &random)
         #expect(new.first == .deliver(message(2), [8]))
-        #expect(payloads(new) == [a, c])
+        for node in [a, c] { #expect(new.contains(.send(.repair(message(2), hops: 2, [8]), to: node))) }
+        #expect(payloads(new) == [], "nobody is pruned for it either")
         let digest = GossipMessage.Digest(origin: origin, epoch: 1, highest: 1, gaps: [])
         let answer = gossip.handle(.message(.digest([digest]), from: c), at: .zero, random: &random)
         #expect(answer == [.send(.repair(message(2), hops: 2, [8]), to: c)])
