@@ -38,12 +38,12 @@ import Testing
             ["sh", "-c", "exec \(Self.omniway) peer --name luda --mode \(mode) </dev/null"]
         ) { $0.hasPrefix("listening") }
         let address = try #require(await luda.lines.first?.split(separator: " ").last)
-        let asks = mode == "auto" ? "request luda echo hi\nping luda\npeers\nsend luda hello\nhelp" : "peers\nhelp"
-        let script = """
-            exec \(Self.omniway) peer --name yoghurt --mode \(mode) --join \(address) <<END
-            \(asks)
-            END
-            """
+        let asks = mode == "auto" ? "request luda echo hi\nping luda\npeers\nsend luda hello\n" : "peers\n"
+        let folder = try TemporaryFolder()
+        try folder.write("lines", "\(asks)help\n")
+        // Instead of the shell, so that nothing is left of it: it runs on when its lines have ended.
+        let command = "\(Self.omniway) peer --name yoghurt --mode \(mode) --join \(address)"
+        let script = "exec \(command) < \(folder.file("lines"))"
         let yoghurt = try await TestProgram(["sh", "-c", script]) { $0.hasPrefix("help, exit") }
         let lines = await yoghurt.lines
         if mode == "auto" {
@@ -88,9 +88,31 @@ import Testing
         #expect(ids[0] == ids[1])
         let rights = try FileManager.default.attributesOfItem(atPath: folder.file("luda.key"))[.posixPermissions]
         #expect(rights as? Int == 0o600)
+        let other = folder.file("other.key")
         try folder.write("other.key", "not a key")
-        let refused = try await lines("\(Self.omniway) peer --identity \(folder.file("other.key")) </dev/null")
-        #expect(refused.contains { $0.hasSuffix("has not the key of a node; repair it, or delete it for a new one") })
+        let start = "\(Self.omniway) peer --identity \(other) </dev/null"
+        let garbled = try await lines("chmod 600 \(other); \(start)")
+        #expect(garbled.contains { $0.hasSuffix("has not the key of a node; repair it, or delete it for a new one") })
+        let open = try await lines("chmod 640 \(other); \(start)")
+        #expect(open.contains { $0.contains("its rights are 0640); run `chmod 600 \(other)`") }, "\(open)")
+    }
+
+    @Test func `what the original's protocol has not is refused with it, and no key is made`() async throws {
+        let folder = try TemporaryFolder()
+        let key = folder.file("luda.key")
+        for flag in ["--identity \(key)", "--members", "--discover any"] {
+            for mode in ["short", "long"] {
+                let said = try await lines("\(Self.omniway) peer --mode \(mode) \(flag) </dev/null")
+                let name = flag.split(separator: " ")[0]
+                #expect(said.contains { $0.contains("\(name) does nothing in mode \(mode)") }, "\(said)")
+                #expect(said.contains { $0.hasSuffix("take mode auto, or leave it out") })
+                #expect(said.last == "ended 64")
+            }
+        }
+        #expect(!FileManager.default.fileExists(atPath: key))
+        try folder.write("up.json5", "{ parts: ['mesh'], mesh: { mode: 'long', members: true } }")
+        let up = try await lines("\(Self.omniway) up --config \(folder.file("up.json5")) --data \(folder.file("data"))")
+        #expect(up.contains { $0.contains("--members does nothing in mode long") }, "\(up)")
     }
 
     @Test func `only who has the secret of a group can join, and nobody prints it`() async throws {
@@ -108,7 +130,7 @@ import Testing
         let guess = try await lines("OMNIWAY_MESH_SECRET=short \(join) </dev/null")
         #expect(guess.contains { $0.contains("shorter than 16 letters") })
         let original = try await lines("OMNIWAY_MESH_SECRET=\(secret) \(join) --mode long </dev/null")
-        #expect(original.contains { $0.contains("the original's protocol has no secret") })
+        #expect(original.contains { $0.contains("a group's secret does nothing in mode long") })
         #expect(await luda.program.wait { $0.hasSuffix(": hello") })
         for said in [member, stranger, guess, original, await luda.program.lines] {
             #expect(!said.contains { $0.contains(secret) })
