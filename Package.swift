@@ -127,8 +127,8 @@ let package = Package(
         tests(
             "Mesh",
             [
-                "PheromonesExample", "PeersExample", "FolderExample", "MeshBenchmark", "OmniwayMesh", "OmniwayWire",
-                "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting",
+                "PheromonesExample", "PeersExample", "FolderExample", "SimulationExample", "MeshBenchmark",
+                "OmniwayMesh", "OmniwayWire", "OmniwayTransport", "OmniwayTelemetry", "OmniwayTesting",
             ]),
         // What takes more than one face.
         tests("Omniway", ["Omniway", "OmniwayTesting"]),
@@ -179,6 +179,8 @@ let package = Package(
         .executableTarget(name: "ClientExample", dependencies: ["Omniway"], path: "Examples/client"),
         .executableTarget(name: "PeersExample", dependencies: ["Omniway"], path: "Examples/peers"),
         .executableTarget(name: "FolderExample", dependencies: ["Omniway"], path: "Examples/folder"),
+        .executableTarget(
+            name: "SimulationExample", dependencies: ["Omniway", "OmniwayTesting"], path: "Examples/simulation"),
         .executableTarget(name: "PheromonesExample", dependencies: ["Omniway"], path: "Examples/pheromones"),
         .executableTarget(name: "ConformanceServer", dependencies: ["OmniwayMain"], path: "Examples/conformance"),
         .executableTarget(name: "SerializerExample", dependencies: ["OmniwayMain"], path: "Examples/serializer"),

@@ -32,6 +32,14 @@ import Testing
         await program.stop()
     }
 
+    @Test func `a handler of an application is tried out on virtual time`() async throws {
+        let program = try await TestProgram([BuiltProduct.path("SimulationExample")]) { $0.hasPrefix("the ") }
+        let lines = await program.lines
+        #expect(lines.first?.hasPrefix("20 sold, ") == true && lines.first?.hasSuffix("; 0 left") == true, "\(lines)")
+        #expect(lines.last == "the same seed gives the same run")
+        await program.stop()
+    }
+
     @Test func `five peers share a folder, and a file is fetched in pieces from those who have it`() async throws {
         let program = try await TestProgram([BuiltProduct.path("FolderExample")]) { $0.hasPrefix("eve has") }
         #expect(

@@ -124,6 +124,31 @@ import Testing
         try await mesh.world.play { #expect(await yoghurt.peers() == [MeshRoute(name: "luda", address: "1:2")]) }
     }
 
+    @Test func `10,240 bytes arrive on a kept connection too, and 10,241 are refused before anything is sent`()
+        async throws
+    {
+        let mesh = MeshWorld()
+        let yoghurt = try await mesh.original("yoghurt", .long, at: "1:1")
+        let luda = try await mesh.peer("luda", .long, at: "1:2")
+        var message = PheromoneMessage(name: "", operation: .getRequest, data: [UInt8](repeating: 1, count: 7_500))
+        message.name = String(repeating: "a", count: 10_240 - message.bytes.count)
+        let largest = message
+        message.name += "a"
+        let tooLarge = message
+        try await mesh.world.play {
+            try await luda.add("yoghurt", at: "1:1")
+            try await luda.dispatch(largest, to: "yoghurt")
+            await #expect(throws: MeshError.messageTooLarge(bytes: 10_241)) {
+                try await luda.dispatch(tooLarge, to: "yoghurt")
+            }
+        }
+        mesh.world.advance(by: .seconds(3))
+        let transcript = await yoghurt.run { _, node in node.transcript.filter { $0.hasPrefix("0> ") } }
+        #expect(transcript.contains("0> \(largest.text)"))
+        #expect(!transcript.contains { $0.contains(tooLarge.name) })
+        #expect(await yoghurt.run { _, node in node.lost } == 0)
+    }
+
     @Test func `a late greeting is answered, and a connection that says nothing is closed`() async throws {
         let mesh = MeshWorld()
         _ = try await mesh.peer("yoghurt", .long, at: "1:1")
