@@ -8,7 +8,7 @@ extension Link {
         if traits.keepsMessages { return }
         limits.low = 4 << 10
         limits.high = 16 << 10
-        limits.perTurn = 64 << 10
+        limits.perTurn = 32 << 10
     }
 }
 
