@@ -233,16 +233,13 @@ package struct Membership: Sendable {
             if let node = willing.randomElement(using: &random) {
                 asked = (node, now + settings.replyLimit)
                 actions.append(.send(.neighbor(isUrgent: active.isEmpty), to: node))
+            } else if retryAt == nil {
+                retryAt = now + settings.retryInterval
             }
         }
         if passive.count < settings.floor, seedsAskedAt.map({ now - $0 >= settings.seedInterval }) ?? true {
             seedsAskedAt = now
             actions.append(.findNodes)
-        }
-        if asked == nil, retryAt == nil {
-            // With nobody to ask there is nothing to do before those who know others may be asked again.
-            let seeds = passive.isEmpty ? seedsAskedAt.map { $0 + settings.seedInterval } : nil
-            retryAt = max(now + settings.retryInterval, seeds ?? .zero)
         }
     }
 
