@@ -91,7 +91,12 @@ package struct Membership: Sendable {
     }
 
     /// When the next `.tick` is due.
-    package var deadline: Duration { [asked?.until, retryAt, reunionAt].compactMap { $0 }.reduce(shuffleAt, min) }
+    package var deadline: Duration { [asked?.until, nextTry, reunionAt].compactMap { $0 }.reduce(shuffleAt, min) }
+    /// With nobody to ask nothing comes of it before those may be asked who know others.
+    private var nextTry: Duration? {
+        guard passive.isEmpty, let retryAt, let seedsAskedAt else { return retryAt }
+        return max(retryAt, seedsAskedAt + settings.seedInterval)
+    }
 
     package mutating func handle(_ event: Event, at now: Duration, random: inout SeededRandom) -> [Action] {
         var actions: [Action] = []
