@@ -52,7 +52,7 @@ package final class HandoverLine: Sendable {
         }
     }
 
-    /// So too with a copy of the end of another line.
+    /// The same with a copy of the end of another line.
     package func sendAndWait(_ message: HandoverMessage, _ other: HandoverLine) throws(SystemError) {
         try sendAndWait(message, other.socket)
     }
