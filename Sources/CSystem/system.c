@@ -106,6 +106,13 @@ long csystem_splice(int from, int to, size_t most) {
     return splice(from, NULL, to, NULL, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 }
 
+long csystem_send_two(int socket, const void *head, size_t count, const void *rest, size_t more) {
+    // The kernel reads them only.
+    struct iovec pieces[] = {{.iov_base = (void *)head, .iov_len = count}, {.iov_base = (void *)rest, .iov_len = more}};
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
+    return sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+
 long csystem_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors, int many) {
     union {
         struct cmsghdr header;

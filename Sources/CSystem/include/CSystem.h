@@ -37,6 +37,9 @@ int csystem_splice_pipe(int ends[2], int bytes);
 /// Moves up to `most` bytes between a pipe and a socket without blocking. Negative with errno.
 long csystem_splice(int from, int to, size_t most);
 
+/// Sends two pieces as one, without blocking on a socket that does not. Negative with errno.
+long csystem_send_two(int socket, const void *head, size_t count, const void *rest, size_t more);
+
 /// Most descriptors that one message takes along.
 #define CSYSTEM_DESCRIPTORS 250
 /// Sends a message with descriptors over a Unix socket that keeps messages, without waiting. Negative with errno.

@@ -39,7 +39,9 @@ open class LayerDriver: CarriedDriver, LinkHandler {
         return bytes.byteCount
     }
 
-    open func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Bool { false }
+    open func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Int { 0 }
+
+    open var sendsEarly: Bool { false }
 
     open func setReading(_ isReading: Bool, for link: Link) {
         if handshake != nil { return }  // It needs the carrier's bytes.

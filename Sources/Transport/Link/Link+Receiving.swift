@@ -193,6 +193,9 @@ extension Link {
         driver.setReading(isReading, for: self)
     }
 
+    /// Until the limits change or it is called again, no more than this is read at a time: there is no room for it.
+    public func read(atMost count: Int) { if state != .closed { slot.payload.read(atMost: count, limits) } }
+
     // MARK: Holding others back
 
     /// Stops reading `feeder` until this link is writable again. Many feeders are let go in batches, one batch a turn,

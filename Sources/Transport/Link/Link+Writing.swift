@@ -35,20 +35,40 @@ extension Link {
         if mayPassOn {
             flags.insert(.sending)
             sendingKind = outgoingKind
-            let isTaken = driver.send(head, rest, for: self)
+            let taken = driver.send(head, rest, for: self)
             guard stillOpenAfterSend() else { return }
-            if isTaken { return lastSent = loop.now }
+            if taken > 0 { return lastSent = loop.now }
         }
-        let count = head.byteCount + rest.byteCount
-        let block = unsafe loop.pool.take(count)
-        defer { unsafe loop.pool.give(block, size: count) }
-        let room = unsafe UnsafeMutableRawBufferPointer(start: block, count: count)
-        // Safe because the room is as large as both.
-        unsafe head.withUnsafeBytes { unsafe room.copyMemory(from: $0) }
-        unsafe rest.withUnsafeBytes {
-            unsafe UnsafeMutableRawBufferPointer(rebasing: room[head.byteCount...]).copyMemory(from: $0)
-        }
-        write(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(room)))
+        loop.pool.join(head, rest) { write($0) }
+    }
+
+    /// Writes bytes of a stream that come from elsewhere, with what goes before them. While nothing waits, many go out
+    /// at once from where they are, and only what the driver leaves is queued.
+    public func pass(_ head: RawSpan, _ bytes: RawSpan) {
+        guard bytes.byteCount >= Self.smallestPassed, state == .open, slot.payload.sendsNow,
+            slot.payload.queue.isEmpty, !flags.contains(.sending)
+        else { return write(head, bytes) }
+        flags.insert(.sending)
+        let taken =
+            head.isEmpty ? driver.send(bytes, endOfMessage: false, for: self) : driver.send(head, bytes, for: self)
+        guard stillOpenAfterSend() else { return }
+        lastSent = loop.now
+        guard taken < head.byteCount + bytes.byteCount else { return }
+        if taken > 0 || head.isEmpty { slot.payload.block(limits) }
+        let begun = min(taken, head.byteCount)
+        write(head.extracting(droppingFirst: begun), bytes.extracting(droppingFirst: taken - begun))
+    }
+    /// Fewer are gathered until the turn ends: to ask the driver costs more than to copy them.
+    private static let smallestPassed = 16 << 10
+
+    /// Bytes of a stream that would not wait here. Who feeds the link reads no more at a time.
+    public var room: Int { state == .open ? max(0, driver.room(for: self) - queued) : .max }
+
+    /// For drivers: there is no room, though all was taken so far. `sendable` tells of more.
+    public func hasNoRoom() {
+        guard state == .open else { return }
+        slot.payload.block(limits)
+        slot.payload.flags.formUnion([.full, .noRoom])
     }
 
     public func write(_ bytes: [UInt8], endOfMessage: Bool = true) {
@@ -184,10 +204,10 @@ extension Link {
         guard state != .closed else { return }
         slot.payload.flags.remove(.owesMore)
         if flags.contains(.mustRedeliver) { redeliver() }
-        guard state == .open, !slot.payload.flags.contains(.blocked) else { return }
+        guard state == .open, !slot.payload.flags.contains(.blocked) || queued == 0 else { return }
         sendQueue()
         guard state == .open else { return }
-        if slot.payload.flags.contains(.full), queued <= limits.low, waitingMessages <= mostMessages / 4 {
+        if slot.payload.isFullOfBytes, queued <= limits.low, waitingMessages <= mostMessages / 4 {
             slot.payload.flags.remove(.full)
             handler.writable(self)
             letGo()

@@ -13,6 +13,8 @@ struct LinkEntry: BitwiseCopyable {
         static let full = Flags(rawValue: 8)
         /// More is to be done at the end of the turn than sending bytes.
         static let owesMore = Flags(rawValue: 16)
+        /// The driver has no room, however little waits; feeders are held back.
+        static let noRoom = Flags(rawValue: 32)
     }
 
     /// So many bytes are sent before the turn ends: they are in the cache still, and fit a block of 256 KiB.
@@ -40,7 +42,12 @@ struct LinkEntry: BitwiseCopyable {
     mutating func obey(_ limits: QueueLimits) {
         mark = min(UInt32(clamping: limits.high), mayTakeMore ? earlyMark : .max)
         highWrites = UInt32(clamping: limits.messages / 2)
-        perTurn = UInt32(min(max(1, limits.perTurn), InboundBuffer.size))
+        read(atMost: limits.perTurn, limits)
+    }
+
+    /// Reads less at a time than the limits say.
+    mutating func read(atMost count: Int, _ limits: QueueLimits) {
+        perTurn = UInt32(min(max(1, min(count, limits.perTurn)), InboundBuffer.size))
     }
 
     /// Holds the link until `moveOut`.
@@ -73,6 +80,8 @@ struct LinkEntry: BitwiseCopyable {
     @inline(__always)
     var isHigh: Bool { queue.count > Int(mark) || hasManyWrites }
 
+    var isFullOfBytes: Bool { flags.intersection([.full, .noRoom]) == .full }
+
     @inline(__always)
     var hasManyWrites: Bool { writes > highWrites }
 
@@ -83,7 +92,7 @@ struct LinkEntry: BitwiseCopyable {
     }
 
     mutating func unblock() {
-        flags.remove(.blocked)
+        flags.subtract([.blocked, .noRoom])
         mark = min(mark, earlyMark)
     }
 

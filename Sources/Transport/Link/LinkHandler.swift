@@ -43,8 +43,12 @@ public protocol LinkDriver: AnyObject {
     /// It never writes to the same link from here.
     func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int
 
-    /// The same for a whole message of two parts, all or nothing: false asks for it in one. Only where `onlyQueues`.
-    func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Bool
+    /// The same for two parts that follow each other; 0 asks for them in one. Of a whole message, which only comes
+    /// where `onlyQueues`, all or nothing is taken.
+    func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Int
+
+    /// Bytes of a stream that `send` would take now, as far as that is known: whoever feeds the link reads no more.
+    func room(for link: Link) -> Int
 
     /// What `send` takes only goes into the queue of another link of this loop. So messages need not wait for the end
     /// of the turn: it is that queue that is sent at once.
@@ -75,7 +79,8 @@ public protocol LinkDriver: AnyObject {
 }
 
 extension LinkDriver {
-    public func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Bool { false }
+    public func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Int { 0 }
+    public func room(for link: Link) -> Int { .max }
 
     public var onlyQueues: Bool { false }
     public var sendsEarly: Bool { false }

@@ -24,6 +24,8 @@ public final class Relay {
         self.owner = owner
         a.handler = self.a
         b.handler = self.b
+        self.a.writable(a)
+        self.b.writable(b)
         // Ends that came before have been told to the handlers before.
         if a.hasToldFinished { b.finish() }
         if b.hasToldFinished { a.finish() }
@@ -85,12 +87,25 @@ private final class RelayEnd: LinkHandler {
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
         received &+= UInt64(bytes.byteCount)
         if link.keepsMessages { other.outgoingKind = link.incomingKind }
-        other.write(bytes, endOfMessage: endOfMessage)
+        if link.keepsMessages {
+            other.write(bytes, endOfMessage: endOfMessage)
+        } else {
+            other.pass(RawSpan(), bytes)
+            readAsFits(link, into: other)
+        }
         // An unreliable link drops what does not fit; holding its feeder back would only delay what is dropped anyway.
         if other.isFull, other.traits.isReliable { other.holdBack(link) }
         relay?.moved?(bytes.byteCount)
         return bytes.byteCount
     }
+
+    func writable(_ link: Link) { readAsFits(other, into: link) }
+
+    /// What would wait in this process waits where it comes from. Less than a little is not worth a read.
+    private func readAsFits(_ link: Link, into other: Link) {
+        if !link.keepsMessages { link.read(atMost: max(other.room, Self.leastRead)) }
+    }
+    private static let leastRead = 4 << 10
 
     func finished(_ link: Link) { other.finish() }
 

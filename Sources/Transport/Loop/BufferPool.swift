@@ -63,6 +63,20 @@ final class BufferPool {
         return nil
     }
 
+    /// Two pieces as one, for as long as `body` runs.
+    func join<R>(_ head: RawSpan, _ rest: RawSpan, _ body: (RawSpan) -> R) -> R {
+        let count = head.byteCount + rest.byteCount
+        let block = unsafe take(max(count, 1))
+        defer { unsafe give(block, size: max(count, 1)) }
+        let room = unsafe UnsafeMutableRawBufferPointer(start: block, count: count)
+        // Safe because the room is as large as both.
+        unsafe head.withUnsafeBytes { unsafe room.copyMemory(from: $0) }
+        unsafe rest.withUnsafeBytes {
+            unsafe UnsafeMutableRawBufferPointer(rebasing: room[head.byteCount...]).copyMemory(from: $0)
+        }
+        return body(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(room)))
+    }
+
     /// A block of `blockSize(for: count)` bytes.
     func take(_ count: Int) -> UnsafeMutableRawPointer {
         let size = blockSize(for: count)

@@ -1,3 +1,4 @@
+import CSystem
 import Glibc
 
 /// A stream socket below a link.
@@ -157,14 +158,29 @@ final class SocketDriver: PollSource, CountedDriver {
         let count = unsafe bytes.withUnsafeBytes { bytes in
             unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
         }
+        return sent(count, of: bytes.byteCount, link)
+    }
+
+    @inline(__always)
+    private func sent(_ count: Int, of all: Int, _ link: Link) -> Int {
         if count >= 0 {
             link.loop.bytesSent &+= UInt64(truncatingIfNeeded: count)
         } else if errno != EAGAIN && errno != EINTR {
             sendFailed(SystemError.last, link)
             return 0
         }
-        if count < bytes.byteCount { wantWrite(true, link) }
+        if count < all { wantWrite(true, link) }
         return max(0, count)
+    }
+
+    func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Int {
+        if sendsWithCare { return 0 }
+        let count = unsafe head.withUnsafeBytes { head in
+            unsafe rest.withUnsafeBytes { rest in
+                unsafe csystem_send_two(descriptor, head.baseAddress, head.count, rest.baseAddress, rest.count)
+            }
+        }
+        return sent(count, of: head.byteCount + rest.byteCount, link)
     }
 
     /// Where nothing may be lost, what has arrived is delivered first. Not at once: the handler may have earlier bytes

@@ -127,7 +127,19 @@ final class TLSDriver: LayerDriver {
 
     // MARK: Downwards
 
+    /// It goes into the carrier's queue.
+    override var sendsEarly: Bool { true }
+
     override func send(_ bytes: RawSpan, endOfMessage: Bool, for link: Link) -> Int { engine?.write(bytes) ?? 0 }
+
+    /// Both begin in one record; the rest of the second is not copied for it.
+    override func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Int {
+        guard let engine, head.byteCount < TLSEngine.mostPlain else { return 0 }
+        let begun = rest.extracting(first: TLSEngine.mostPlain - head.byteCount)
+        let taken = link.loop.pool.join(head, begun) { engine.write($0) }
+        guard taken == head.byteCount + begun.byteCount else { return taken }
+        return taken + engine.write(rest.extracting(droppingFirst: begun.byteCount))
+    }
 
     override func finish(_ link: Link) {
         engine?.sayEnd()

@@ -14,6 +14,9 @@ final class TLSEngine {
         case failed(CloseReason)
     }
 
+    /// Plain bytes of the longest record.
+    static let mostPlain = 16 << 10
+
     let host: String
     /// Held because OpenSSL calls it.
     private let context: TLSContext

@@ -57,8 +57,8 @@ final class WebSocketDriver: LayerDriver {
         return writer.send(bytes, opcode, isLeaving: link.isLeaving, on: carrier)
     }
 
-    override func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Bool {
-        guard let carrier, !carrier.isFull else { return false }
+    override func send(_ head: RawSpan, _ rest: RawSpan, for link: Link) -> Int {
+        guard let carrier, !carrier.isFull else { return 0 }
         return writer.send(head, rest, link.sendingKind == .text ? .text : .binary, on: carrier)
     }
 

@@ -33,16 +33,16 @@ final class WebSocketWriter {
             : sendPlain(message, opcode, isLeaving, on: carrier)
     }
 
-    /// A whole message as one frame, from where its parts are. False when it has to be masked, compressed or cut.
-    func send(_ head: RawSpan, _ rest: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Bool {
+    /// A whole message as one frame, from where its parts are. 0 when it has to be masked, compressed or cut.
+    func send(_ head: RawSpan, _ rest: RawSpan, _ opcode: WebSocketOpcode, on carrier: Link) -> Int {
         let count = head.byteCount + rest.byteCount
         guard role == .server, !isInMessage, count <= Self.maxFragment, deflation == nil || count < threshold else {
-            return false
+            return 0
         }
         let header = WebSocketFrameHeader(opcode, length: count).encoded
         carrier.write(header.bytes, head)
         carrier.write(rest)
-        return true
+        return count
     }
 
     /// A ping, a pong or a close frame, of at most 125 bytes.

@@ -200,7 +200,7 @@ final class MuxConnection: LinkHandler {
 
     /// With nobody else waiting frames are longer; with others they are as long as a turn, and a record of TLS.
     private var mostPayload: Int {
-        (scheduler.isEmpty ? MuxFrame.mostPayload : MuxScheduler.quantum) - MuxFrame.headerSize
+        scheduler.isEmpty ? MuxInflow.first : MuxScheduler.quantum - MuxFrame.headerSize
     }
 
     /// Sends as much as there is credit, room and leave for; how many bytes that was.
@@ -213,7 +213,7 @@ final class MuxConnection: LinkHandler {
             let header = MuxFrame.header(.data, stream: mux.id(of: slot), length: count)
             mux.sent(count, of: slot, at: loop.now.sinceStart)
             // Safe because bytes have no padding.
-            carrier.write(unsafe header.span.bytes, bytes.extracting(sent..<sent + count))
+            carrier.pass(unsafe header.span.bytes, bytes.extracting(sent..<sent + count))
             sent += count
             if self.carrier == nil { return sent }
             if carrier.isFull { break }

@@ -8,7 +8,7 @@ extension Link {
         if traits.keepsMessages { return }
         limits.low = 4 << 10
         limits.high = 16 << 10
-        limits.perTurn = 32 << 10
+        limits.perTurn = MuxInflow.first
     }
 }
 
@@ -32,6 +32,8 @@ final class MuxStream: LinkDriver {
     /// What may be sent in a turn that was given.
     private var turn = 0
     private var kept = KeptBytes()
+    /// Bytes that the reader was given, and the peer does not know of.
+    private var uncredited = 0
     private var heardEnd = false
     private var saidEnd = false
     private var lingering: Lingering?
@@ -76,9 +78,9 @@ final class MuxStream: LinkDriver {
         if let link {
             if link.isReading, kept.isEmpty {
                 link.deliver(bytes)
-                connection?.read(bytes.byteCount, of: slot)
+                wasRead(bytes.byteCount)
             } else {
-                kept.append(bytes, expected: connection?.granted(to: slot) ?? 0)
+                kept.append(bytes, expected: (connection?.granted(to: slot) ?? 0) - uncredited)
             }
             tellEnd()
         } else {
@@ -95,13 +97,20 @@ final class MuxStream: LinkDriver {
         return true
     }
 
+    /// The peer may send as much again, unless the reader has had enough: what it was given waits with it then.
+    private func wasRead(_ count: Int) {
+        uncredited += count
+        if let link, !link.isReading, link.state == .open { return }
+        connection?.read(exchange(&uncredited, with: 0), of: slot)
+    }
+
     private func tellEnd() { if heardEnd, kept.isEmpty { link?.peerFinished() } }
 
     private func deliverKept() {
         while let link, link.isReading, link.state == .open, !kept.isEmpty {
             let (bytes, range) = kept.take(Self.piece)
             link.deliver(unsafe bytes.span.bytes.extracting(range))  // Safe because bytes have no padding.
-            connection?.read(range.count, of: slot)
+            wasRead(range.count)
         }
         tellEnd()
         removeIfDone()
@@ -166,8 +175,17 @@ final class MuxStream: LinkDriver {
         }
         let sent = connection.send(bytes, of: slot, most: most == 0 ? .max : most)
         let left = bytes.byteCount - sent
-        if left > 0, self.connection != nil, connection.credit(of: slot) > 0 { connection.wait(self, queued: left) }
+        if self.connection != nil {
+            let credit = connection.credit(of: slot)
+            if credit == 0 { link.hasNoRoom() } else if left > 0 { connection.wait(self, queued: left) }
+        }
         return sent
+    }
+
+    func room(for link: Link) -> Int {
+        guard let connection, !isFlow else { return .max }
+        // Where many wait, much of each would be read before its turn.
+        return min(connection.credit(of: slot), connection.isBusy ? MuxScheduler.quantum : .max)
     }
 
     private func sendDatagram(_ bytes: RawSpan, over connection: MuxConnection, for link: Link) -> Int {
@@ -180,6 +198,7 @@ final class MuxStream: LinkDriver {
     }
 
     func setReading(_ isReading: Bool, for link: Link) {
+        if isReading, uncredited > 0 { connection?.read(exchange(&uncredited, with: 0), of: slot) }
         if isReading, !kept.isEmpty { loop.after(.zero, self, token: Token.resume) }
     }
 
@@ -198,7 +217,7 @@ final class MuxStream: LinkDriver {
         self.link = nil
         guard connection != nil else { return }
         guard reason.sendsTheRest else { return reset(MuxResetCode(reason)) }
-        let unread = exchange(&kept, with: KeptBytes()).count
+        let unread = exchange(&kept, with: KeptBytes()).count + exchange(&uncredited, with: 0)
         var bytes: [UInt8] = []
         if !isFlow { bytes = rest.array(0..<rest.byteCount) }
         lingering = Lingering(rest: bytes, lastProgress: loop.now)

@@ -176,7 +176,7 @@ package struct Mux {
             return .datagram(slot, range)
         case .open(let id, let giving, let taking): return try opened(id, giving, taking, now)
         case .window(0, let first):
-            guard first > 0, first <= UInt64(MuxInflow.first) else { throw .badCredit(0) }
+            guard first > 0, first <= UInt64(MuxFrame.mostPayload) else { throw .badCredit(0) }
             theirFirst = Int(first)
             return .none
         case .window(let id, let credit):
@@ -225,7 +225,7 @@ package struct Mux {
     ) throws(MuxError) -> Action {
         guard id & 1 != nextID & 1, id > lastHeardID else { throw .wrongStream(id) }
         let isFlow = giving == 0
-        guard taking <= MuxInflow.first, giving <= MuxInflow.first, isFlow == (taking == 0) else {
+        guard taking <= MuxFrame.mostPayload, giving <= MuxFrame.mostPayload, isFlow == (taking == 0) else {
             throw .badCredit(id)
         }
         lastHeardID = id

@@ -2,8 +2,9 @@
 /// The window doubles while a reader empties it within two round trips, so that one stream can fill a long way, and a
 /// reader that has stopped holds no more than it was granted before.
 package struct MuxInflow: Sendable {
-    /// The window of a stream that begins, and of one that has rested.
-    package static let first = 64 << 10
+    /// The window of a stream that begins, and of one that has rested. Larger ones are multiples of it: the longest
+    /// frame, and as many turns of a stream among others.
+    package static let first = 4 * (MuxScheduler.quantum - MuxFrame.headerSize)
     /// The same when the budget is half used; windows fall to this too.
     package static let pressed = 16 << 10
     /// The same when it is nearly used.
@@ -37,7 +38,7 @@ package struct MuxInflow: Sendable {
     }
 
     /// Somebody has read bytes that had arrived. How much credit the peer is to be given for it; often none, because
-    /// credit goes back a quarter of a window at a time.
+    /// credit goes back a longest frame at a time: half of a small window, a quarter of a large one.
     package mutating func read(_ count: Int, at now: Duration, roundTrip: Duration?, from budget: MuxBudget) -> Int {
         granted -= count
         budget.give(count)
@@ -47,7 +48,7 @@ package struct MuxInflow: Sendable {
         if sinceEpoch >= window { endEpoch(at: now, roundTrip, budget) }
         let target = budget.mayGrow ? window : min(window, Self.pressed)
         let missing = target - granted
-        guard missing >= max(1, target / 4) else { return 0 }
+        guard missing >= max(1, min(target / 2, max(target / 4, Self.first))) else { return 0 }
         // What was read just now is free at least, so a peer never waits for ever.
         let credit = min(missing, budget.room)
         guard credit > 0, budget.take(credit) else { return 0 }
@@ -64,6 +65,7 @@ package struct MuxInflow: Sendable {
         let useful = 2 * Double(sinceEpoch) * (roundTrip / max(time, .nanoseconds(1)))
         let wanted = min(window * 2, Int(min(useful, Double(Self.most))), Self.most)
         window = max(window, wanted, min(Self.first, window * 2))
+        if window > Self.first { window = min((window + Self.first - 1) / Self.first * Self.first, Self.most) }
     }
 
     /// The peer gives back credit that it has not used. False when it never had so much.

@@ -4,6 +4,19 @@ import OmniwayTunnel
 import OmniwayWire
 import Testing
 
+/// Stops after each piece.
+private final class Hesitating: LinkHandler {
+    private(set) var count = 0
+    private(set) var link: Link?
+
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        self.link = link
+        count += bytes.byteCount
+        link.pauseReading()
+        return bytes.byteCount
+    }
+}
+
 @Suite struct CarrierTests {
     @Test func `a stream brings its bytes both ways, and ends one direction at a time`() async throws {
         let world = try await CarrierWorld { $0.echoes = true }
@@ -67,6 +80,19 @@ import Testing
         #expect(await world.texts == ["from the node"])
     }
 
+    @Test func `who stops with bytes in hand is sent no more than its window`() async throws {
+        let world = try await CarrierWorld { $0.reader = Hesitating() }
+        await world.dial(String(repeating: "x", count: 200_000))
+        await world.client.run { _, client in
+            #expect(client.links.first?.queued == 200_000 - MuxInflow.first)
+        }
+        for _ in 0..<40 {
+            await world.node.run { _, node in (node.reader as? Hesitating)?.link?.resumeReading() }
+            world.world.settle()
+        }
+        await world.node.run { _, node in #expect((node.reader as? Hesitating)?.count == 200_000) }
+    }
+
     @Test func `readers that have stopped hold 64 KiB each, and others go on`() async throws {
         let world = try await CarrierWorld { $0.stalls = true }
         let block = String(repeating: "x", count: 200_000)
@@ -79,7 +105,7 @@ import Testing
             for recorder in node.recorders.prefix(50) { #expect(recorder.bytes.isEmpty) }
         }
         await world.client.run { _, client in
-            for link in client.links.prefix(50) { #expect(link.queued == 200_000 - (64 << 10)) }
+            for link in client.links.prefix(50) { #expect(link.queued == 200_000 - MuxInflow.first) }
         }
         await world.node.run { _, node in
             for recorder in node.recorders.prefix(50) { recorder.link?.resumeReading() }

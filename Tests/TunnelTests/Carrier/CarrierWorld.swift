@@ -15,6 +15,8 @@ final class NodeSide: CarrierOwner {
     var refuses = false
     /// Recorders of new streams stop reading at once.
     var stalls = false
+    /// Reads new streams instead of a recorder.
+    var reader: (any LinkHandler)?
 
     init(on loop: Loop, _ settings: CarrierSettings) {
         let routes = InvokeRoutes()
@@ -34,6 +36,7 @@ final class NodeSide: CarrierOwner {
     func accept(_ stream: Link, from peer: CarrierPeer) -> (any LinkHandler)? {
         if refuses { return nil }
         if echoes { return Echo() }
+        if let reader { return reader }
         let recorder = Recorder()
         recorder.then = { event, link in if event == .finished { link.close(.finished) } }
         recorders.append(recorder)

@@ -80,7 +80,7 @@ import Testing
             try pair.carry()
         }
         #expect(pair.b.streams[lively]?.read.count == 1 << 20)
-        for id in stalled { #expect(pair.b.streams[id]?.kept.count == 64 << 10) }
+        for id in stalled { #expect(pair.b.streams[id]?.kept.count == MuxInflow.first) }
         for id in stalled { pair.b.reset(id) }
         #expect(pair.b.budget.used <= 1 << 20)
     }
@@ -101,9 +101,24 @@ import Testing
             _ = inflow.read(count, at: now, roundTrip: roundTrip, from: budget)
             windows.append(inflow.window)
         }
-        #expect(windows.prefix(4) == [128 << 10, 256 << 10, 512 << 10, 1 << 20])
+        #expect(Array(windows.prefix(4)) == [2, 4, 8, 16].map { $0 * MuxInflow.first })
         // 25 bytes a microsecond and 50 ms are 1.25 MB; twice that is enough, and once more for what is under way.
         #expect((1_250_000...5_000_000).contains(inflow.window), "\(inflow.window)")
+    }
+
+    @Test func `credit goes back a longest frame at a time, and sooner where the window is small`() {
+        for (window, granted) in [
+            (4 << 10, 2 << 10), (MuxInflow.first, MuxInflow.first / 2), (2 * MuxInflow.first, MuxInflow.first),
+            (4 * MuxInflow.first, MuxInflow.first), (16 * MuxInflow.first, 4 * MuxInflow.first),
+        ] {
+            let budget = MuxBudget(256 << 20)
+            #expect(budget.take(window))
+            var inflow = MuxInflow(window: window, at: .zero)
+            #expect(inflow.receive(window) == true)
+            let before = inflow.read(granted - 1, at: .seconds(1), roundTrip: nil, from: budget)
+            let after = inflow.read(1, at: .seconds(1), roundTrip: nil, from: budget)
+            #expect([before, after] == [0, granted])
+        }
     }
 
     @Test func `a window that nobody fills stays, and one that has rested is small again`() {
@@ -116,23 +131,23 @@ import Testing
             #expect(inflow.receive(32 << 10) == true)
             _ = inflow.read(32 << 10, at: now, roundTrip: .milliseconds(50), from: budget)
         }
-        #expect(inflow.window == 64 << 10)
+        #expect(inflow.window == MuxInflow.first)
         for _ in 0..<3 {
             now += .milliseconds(50)
             let count = inflow.expected
             #expect(inflow.receive(count) == true)
             _ = inflow.read(count, at: now, roundTrip: .milliseconds(50), from: budget)
         }
-        #expect(inflow.window > 64 << 10)
+        #expect(inflow.window > MuxInflow.first)
         #expect(inflow.receive(1) == true)
         _ = inflow.read(1, at: now + .seconds(10), roundTrip: .milliseconds(50), from: budget)
-        #expect(inflow.window == 64 << 10)
+        #expect(inflow.window == MuxInflow.first)
     }
 
     @Test func `credit that a resting stream does not use goes back to the budget`() throws {
         var outflow = MuxOutflow(credit: 1 << 20, at: .zero)
         #expect(outflow.rest(at: .seconds(9)) == 0)
-        #expect(outflow.rest(at: .seconds(10)) == (1 << 20) - (64 << 10))
+        #expect(outflow.rest(at: .seconds(10)) == (1 << 20) - MuxInflow.first)
         #expect(outflow.rest(at: .seconds(30)) == 0)
         let budget = MuxBudget(1 << 20)
         #expect(budget.take(512 << 10))
@@ -149,8 +164,8 @@ import Testing
         while let before = Optional(budget.used), mux.open(at: .zero) != nil {
             windows[budget.used - before, default: 0] += 1
         }
-        #expect(windows == [64 << 10: 8, 16 << 10: 16, 4 << 10: 64])
-        #expect(budget.used == 1 << 20)
+        #expect(windows == [MuxInflow.first: 9, 16 << 10: 13, 4 << 10: 60])
+        #expect(budget.room < 4 << 10)
         for slot in 0..<mux.streamCount { mux.remove(slot) }
         #expect(budget.used == 0)
         #expect(mux.open(at: .zero) != nil)
