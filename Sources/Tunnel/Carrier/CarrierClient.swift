@@ -21,6 +21,7 @@ public final class CarrierClient {
     /// Data connections, and idle ones, that are being dialled.
     private var joining = 0
     private var joiningIdle = 0
+    let bulk = BulkCount()
     private var failures = 0
     private var retry: TimerID?
     private var shrinking: TimerID?

@@ -8,8 +8,13 @@ public protocol CarrierOwner: AnyObject, SendableMetatype {
     func lost(_ peer: CarrierPeer, _ reason: CloseReason)
     /// The peer has opened a stream, or a flow of datagrams; nil refuses it.
     func accept(_ stream: Link, from peer: CarrierPeer) -> (any LinkHandler)?
+    /// The same of a stream that has a connection of its own.
+    func acceptBulk(_ stream: Link, from peer: CarrierPeer) -> (any LinkHandler)?
 }
 
 extension CarrierOwner {
     public func lost(_ peer: CarrierPeer, _ reason: CloseReason) {}
+    public func acceptBulk(_ stream: Link, from peer: CarrierPeer) -> (any LinkHandler)? {
+        accept(stream, from: peer)
+    }
 }

@@ -127,8 +127,8 @@ public final class CarrierPeer {
         wantsIdle()
     }
 
-    func acceptStream(_ stream: Link) -> (any LinkHandler)? {
-        intake.map { $0.accept(stream) } ?? owner?.accept(stream, from: self)
+    func acceptBulk(_ stream: Link) -> (any LinkHandler)? {
+        intake.map { $0.accept(stream) } ?? owner?.acceptBulk(stream, from: self)
     }
 
     /// The connections of a peer that has lost its command connection are this one's.
@@ -180,7 +180,9 @@ public final class CarrierPeer {
 }
 
 extension CarrierPeer: MuxOwner {
-    func accept(_ stream: Link, on connection: MuxConnection) -> (any LinkHandler)? { acceptStream(stream) }
+    func accept(_ stream: Link, on connection: MuxConnection) -> (any LinkHandler)? {
+        intake.map { $0.accept(stream) } ?? owner?.accept(stream, from: self)
+    }
     func becomesBulk(_ connection: MuxConnection) { if !hasSpare { wantsConnection() } }
     func retires(_ connection: MuxConnection) { if !hasSpare { wantsConnection() } }
 
@@ -215,7 +217,7 @@ final class BulkWaiting: LinkHandler {
         self.link = nil
         let peer = peer
         peer?.removeIdle(self)
-        guard let handler = peer?.acceptStream(link) else {
+        guard let handler = peer?.acceptBulk(link) else {
             link.close(.reset.with("nobody wanted the stream"))
             return bytes.byteCount
         }

@@ -29,33 +29,27 @@ final class NodeLinks {
         let message: JSON = [
             "TerminalId": .string(client), "Path": .string(path), "Header": .object(object), "JsonBody": .string(body),
         ]
-        link.whenReady { peer in
-            guard let invoker = peer?.invoker else {
+        link.whenReady { carrier in
+            guard let invoker = carrier?.peer.invoker else {
                 return done(.failure(.refused(.offline, "node \(other) cannot be reached")))
             }
             invoker.invoke(TunnelNode.Path.nodeInvoke, body: message.text, within: .seconds(5), then: done)
         }
     }
 
-    /// A target's stream goes on to the node where its visitor waits.
-    func relay(_ stream: Link, of transfer: String, from client: String, to other: String) {
+    /// A target's stream goes on to the node where its visitor waits; one that has come by a connection of its own, by
+    /// another.
+    func relay(_ stream: Link, isBulk: Bool, of transfer: String, from client: String, to other: String) {
         guard let link = link(to: other) else { return stream.close(.unwanted.with("no such node")) }
         stream.pauseReading()
         stream.handler = Waiting()
-        link.whenReady { [loop = node.loop] peer in
+        link.whenReady { [loop = node.loop] carrier in
             guard !stream.hasEnded, stream.state != .closed else { return }
-            guard let onward = peer?.dial(like: stream, handler: Waiting()) else {
-                return stream.close(.connectFailed.with("node \(other) cannot be reached"))
-            }
+            guard let carrier else { return stream.close(.connectFailed.with("node \(other) cannot be reached")) }
             let headers: InvokeHeaders = ["TransferId": transfer, "TerminalId": client]
-            onward.write(StreamGreeting.bytes(TunnelNode.Path.relayOpen, headers: headers, on: loop))
-            stream.relaysStream()
-            onward.relaysStream()
-            do throws(RelayError) { try Relay(stream, onward) } catch {
-                onward.close(.reset)
-                return stream.close(.reset.with(error.description))
+            carrier.join(stream, isBulk: isBulk, handler: Waiting()) {
+                StreamGreeting.bytes(TunnelNode.Path.relayOpen, headers: headers, on: loop)
             }
-            stream.resumeReading()
         }
     }
 
@@ -107,7 +101,7 @@ final class NodeLink: CarrierOwner {
     private var client: CarrierClient?
     private var isReady = false
     private var isOver = false
-    private var waiting: [(CarrierPeer?) -> Void] = []
+    private var waiting: [(CarrierClient?) -> Void] = []
     private static let mostWaiting = 4096
     private static let keepAlive = Duration.seconds(5)
 
@@ -120,9 +114,9 @@ final class NodeLink: CarrierOwner {
     func connect() { client?.connect { [weak self] reason in self?.end(reason) } }
 
     /// Nil when it cannot be reached.
-    func whenReady(_ then: @escaping (CarrierPeer?) -> Void) {
+    func whenReady(_ then: @escaping (CarrierClient?) -> Void) {
         if isReady || isOver || waiting.count >= Self.mostWaiting {
-            then(isReady ? client?.peer : nil)
+            then(isReady ? client : nil)
         } else {
             waiting.append(then)
         }
@@ -145,7 +139,7 @@ final class NodeLink: CarrierOwner {
             client?.attach()
             isReady = true
             peer.loop.after(Self.keepAlive, self)
-            for then in exchange(&waiting, with: []) { then(peer) }
+            for then in exchange(&waiting, with: []) { then(client) }
         }
     }
 

@@ -4,13 +4,16 @@ import OmniwayWire
 /// The handler of a new stream until it has said, in one frame, what it is for.
 final class StreamGreeting: LinkHandler, TimerTarget {
     private let caller: NodeCaller
+    private let isBulk: Bool
     private weak var node: TunnelNode?
     private var link: Link?
     private var deadline: TimerID?
     static let codec = InvokeCodec(maxFrameSize: 64 << 10)
     private static let patience = Duration.seconds(5)
 
-    init(from caller: NodeCaller, at node: TunnelNode) { (self.caller, self.node) = (caller, node) }
+    init(from caller: NodeCaller, isBulk: Bool, at node: TunnelNode) {
+        (self.caller, self.isBulk, self.node) = (caller, isBulk, node)
+    }
 
     func opened(_ link: Link) {
         self.link = link
@@ -28,7 +31,7 @@ final class StreamGreeting: LinkHandler, TimerTarget {
                 throw .malformed("a stream begins with a request")
             }
             end(link.loop)
-            if let node { node.take(request, link, from: caller) } else { link.close(.shutdown) }
+            if let node { node.take(request, link, isBulk: isBulk, from: caller) } else { link.close(.shutdown) }
             return link.traits.keepsMessages ? bytes.byteCount : range.upperBound
         } catch {
             link.close(.unwanted.with(error.description))
@@ -61,7 +64,7 @@ final class StreamGreeting: LinkHandler, TimerTarget {
 
 extension TunnelNode {
     /// What a stream says that it is for decides nothing but which rule, or which transfer, is looked at.
-    func take(_ request: InvokeRequest, _ stream: Link, from caller: NodeCaller) {
+    func take(_ request: InvokeRequest, _ stream: Link, isBulk: Bool, from caller: NodeCaller) {
         let id = request.headers["TransferId"] ?? ""
         switch (request.key, caller.standing) {
         case (Path.listenIn, .client(let session)):
@@ -76,7 +79,7 @@ extension TunnelNode {
             if rendezvous.isEmpty || rendezvous == self.id {
                 transfers.join(id, stream, from: session.client)
             } else {
-                links.relay(stream, of: id, from: session.client, to: rendezvous)
+                links.relay(stream, isBulk: isBulk, of: id, from: session.client, to: rendezvous)
             }
         case (Path.relayOpen, .node):
             // Never passed on: a stream comes over one other node at most.

@@ -226,10 +226,14 @@ extension TunnelNode: CarrierOwner {
         if let session { loggedOut(session) }
     }
 
-    public func accept(_ stream: Link, from peer: CarrierPeer) -> (any LinkHandler)? {
+    public func accept(_ stream: Link, from peer: CarrierPeer) -> (any LinkHandler)? { greet(peer, isBulk: false) }
+
+    public func acceptBulk(_ stream: Link, from peer: CarrierPeer) -> (any LinkHandler)? { greet(peer, isBulk: true) }
+
+    private func greet(_ peer: CarrierPeer, isBulk: Bool) -> StreamGreeting? {
         guard let caller = callers[ObjectIdentifier(peer)] else { return nil }
         switch caller.standing {
-        case .client, .node: return StreamGreeting(from: caller, at: self)
+        case .client, .node: return StreamGreeting(from: caller, isBulk: isBulk, at: self)
         case .stranger, .gone: return nil
         }
     }

@@ -42,6 +42,94 @@ import Testing
         #expect(await world.nodes[0].run { _, node in node.transferCount } == 0)
     }
 
+    /// Where the listener and the target are, and how many connections the nodes make for three visitors.
+    @Test(arguments: [(0, 0, 0), (0, 1, 3), (1, 0, 3), (1, 1, 0)])
+    func `between two nodes each visitor of a bulk rule has a connection of its own too`(
+        listener: Int, target: Int, between: Int
+    ) async throws {
+        let dialled = Lock(0)
+        let scene = try await ForwardScene(
+            "tcp://127.0.0.1:2222", to: "tcp://10.0.0.5:22", nodes: 2, listenerAt: listener, targetAt: target
+        ) {
+            let dial = $0.dialNode
+            $0.dialNode = {
+                dialled.withLock { $0 += 1 }
+                return dial($0)
+            }
+        } rule: {
+            $0.options.isBulk = true
+        }
+        _ = try await scene.world.target("10.0.0.5:22")
+        func visit(_ text: String) async {
+            let visitor = await scene.world.visitor(to: "127.0.0.1:2222", text, finishes: true)
+            scene.advance(.seconds(1))
+            #expect(await visitor.text == text)
+            #expect(await visitor.closeReason == .finished)
+        }
+        // The first one makes the carriers of the nodes to each other.
+        await visit("first")
+        let before = dialled.withLock { $0 }
+        for index in 0..<3 { await visit("visitor \(index)") }
+        #expect(dialled.withLock { $0 } == before + between)
+        for node in scene.world.nodes { #expect(await node.run { _, node in node.transferCount } == 0) }
+    }
+
+    @Test(arguments: 0..<8)
+    func `wherever owner, target and port of a bulk rule are, its visitors meet the target alone`(placement: Int)
+        async throws
+    {
+        let (owner, target, node) = (placement & 1, placement >> 1 & 1, placement >> 2)
+        let dialled = Lock(0)
+        let scene = try await ForwardScene(
+            "node+tcp://\(TunnelWorld.ids[node]):8003", to: "tcp://10.0.0.5:22", nodes: 2, listenerAt: owner,
+            targetAt: target
+        ) {
+            let dial = $0.dialNode
+            $0.dialNode = {
+                dialled.withLock { $0 += 1 }
+                return dial($0)
+            }
+        } rule: {
+            $0.options.isBulk = true
+        }
+        _ = try await scene.world.target("10.0.0.5:22")
+        var counts: [Int] = []
+        for text in ["one", "two", "three"] {
+            let visitor = await scene.world.visitor(to: "public-\(node):8003", text, finishes: true)
+            scene.advance(.seconds(1))
+            #expect(await visitor.text == text)
+            #expect(await visitor.closeReason == .finished)
+            counts.append(dialled.withLock { $0 })
+        }
+        // The first one makes the carriers of the nodes to each other.
+        let between = target == node ? 0 : 1
+        #expect([counts[1] - counts[0], counts[2] - counts[1]] == [between, between])
+    }
+
+    @Test func `of very many visitors at once those go with the others that come last`() async throws {
+        let dialled = Lock(0)
+        let world = try await TunnelWorld()
+        _ = try await world.target("10.0.0.5:22")
+        let client = await world.client(over: { CountingDialer(base: $0, count: dialled) })
+        let identity = try #require(await client.identity)
+        var request = TunnelRuleRequest(
+            listen: "node+tcp://:8003", target: "tcp://10.0.0.5:22", of: identity.tunnel)
+        request.options.isBulk = true
+        #expect(await world.add(request, by: client).code == 200)
+        world.world.advance(by: .milliseconds(100))
+        let before = dialled.withLock { $0 }
+        var visitors: [LoopBound<Recorder>] = []
+        for _ in 0..<260 { visitors.append(await world.visitor(to: "public-0:8003", "x")) }
+        for visitor in visitors { #expect(await visitor.text == "x") }
+        #expect(dialled.withLock { $0 } == before + 256)
+        // Who leaves makes room.
+        await visitors[0].run { _, recorder in recorder.link?.close(.done) }
+        world.world.advance(by: .seconds(1))
+        let next = await world.visitor(to: "public-0:8003", "y")
+        #expect(await next.text == "y")
+        #expect(dialled.withLock { $0 } == before + 257)
+    }
+
     @Test func `a target that is not there breaks a bulk visitor off, and bandwidth holds for it too`() async throws {
         let scene = try await ForwardScene("node+tcp://:8003", to: "tcp://10.0.0.5:22") { _ in
         } rule: {
