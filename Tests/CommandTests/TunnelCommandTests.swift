@@ -15,15 +15,15 @@ struct RunningTunnel {
     let admin: SocketAddress
 
     /// The node may give away one port, which is free.
-    static func start(_ arguments: String = "", at port: UInt16 = 0, in known: TemporaryFolder? = nil) async throws
-        -> RunningTunnel
-    {
+    static func start(
+        _ arguments: String = "", carrier: String = "tls", at port: UInt16 = 0, in known: TemporaryFolder? = nil
+    ) async throws -> RunningTunnel {
         let folder = try known ?? TemporaryFolder()
         let free = try await freePort()
         let program = try await TestProgram([
             "sh", "-c",
             """
-            exec \(BuiltProduct.path("omniway")) node --data \(folder.path) --listen 127.0.0.1:\(port) \
+            exec \(BuiltProduct.path("omniway")) node --data \(folder.path) --listen \(carrier)://127.0.0.1:\(port) \
             --admin-addr 127.0.0.1:0 --allow-ports \(free) \(arguments)
             """,
         ]) { $0.hasPrefix("Ctrl-C") }
@@ -33,7 +33,7 @@ struct RunningTunnel {
             return try #require(SocketAddress(String(line[place...])))
         }
         return RunningTunnel(
-            folder: folder, program: program, address: try await address(behind: "tls://"),
+            folder: folder, program: program, address: try await address(behind: "\(carrier)://"),
             admin: try await address(behind: "admin        http://"))
     }
 
@@ -334,7 +334,10 @@ private func counter(on loop: EventLoop) async throws -> SocketAddress {
         ("node --http x", "--http x"), ("node --trust-proxy x", "--trust-proxy x"),
         ("node --listen nonsense", "--listen nonsense"),
         ("node --registry a --etcd http://b:1", "--etcd and --registry"), ("expose tcp nothing", "nothing to expose"),
-        ("expose smtp 25", "tcp, http, udp"), ("client --node http://a", "http://"),
+        ("expose tcp 1 --bulk --node a", "--node tcp://"), ("expose tcp 1 --bulk --node ws://a", "ws://a"),
+        ("expose udp 1 --bulk --node tcp://a:1", "datagrams"),
+        ("expose http 1 --bulk --at a.b --node tcp://a:1", "names"), ("expose smtp 25", "tcp, http, udp"),
+        ("client --node http://a", "http://"),
         ("client --allow-target 22", "--allow-target 22"), ("client --certificate ab", "--certificate ab"),
         ("client --ca system --new-certificate", "one of them"), ("tunnel list", "no identity"),
     ])

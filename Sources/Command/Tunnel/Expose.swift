@@ -14,6 +14,11 @@ enum Expose {
     private static let at = Flag(
         "at", .string, default: "", placeholder: "port|name",
         help: "The port of the node, or for http the name, that it is to be reached at; by default any that is free.")
+    private static let bulk = Flag(
+        "bulk", .boolean, default: false,
+        help:
+            "For gigabytes over a network that is trusted: each visitor gets a connection of its own, which the kernel "
+            + "joins. Only with --node tcp://host:port.")
 
     static let command = Command(
         "expose", summary: "Gives a port of this machine a public address, through a node.",
@@ -22,13 +27,15 @@ enum Expose {
             The address stays the same when it is started again: what it is for has an identity of its own, in
             $OMNIWAY_DATA or ~/.omniway. Nothing but the target can be reached through it. Ctrl-C ends it.
             """,
-        flags: TunnelAccess.flags + [at, RunClient.registerKey] + LogFlags.all, arguments: [kind, target])
+        flags: TunnelAccess.flags + [at, bulk, RunClient.registerKey] + LogFlags.all, arguments: [kind, target])
 
     static func run(_ call: Invocation) -> ExitCode {
         let signals = ProcessSignals()
         guard LogFlags.configure(call, of: "omniway expose") else { return .configuration }
         let exposure: Exposure
-        do { exposure = try Exposure(call, kind: call[kind], target: call[target], at: call[at]) } catch {
+        do {
+            exposure = try Exposure(call, kind: call[kind], target: call[target], at: call[at], isBulk: call[bulk])
+        } catch {
             complain("omniway expose: \(error)")
             return .usage
         }

@@ -8,6 +8,7 @@ final class Exposure: Sendable {
     let configuration: TunnelAgent.Configuration
     private let kind: Expose.Kind
     private let target: String
+    private let isBulk: Bool
     /// Where it was before, or where it is to be.
     private let wanted: String
     /// What is asked for when that cannot be had; nil when it was said where.
@@ -21,8 +22,8 @@ final class Exposure: Sendable {
         var hasAsked = false
     }
 
-    init(_ call: Invocation, kind: Expose.Kind, target: String, at: String) throws {
-        self.kind = kind
+    init(_ call: Invocation, kind: Expose.Kind, target: String, at: String, isBulk: Bool) throws {
+        (self.kind, self.isBulk) = (kind, isBulk)
         let local = UInt16(target).map { HostPort(host: "127.0.0.1", port: $0) } ?? HostPort(target)
         guard let local, !local.host.isEmpty, local.port > 0 else { throw TunnelFlagError.target(target) }
         // A web server at a port of its own is a port like any other; a name is for the node to tell from others.
@@ -31,6 +32,10 @@ final class Exposure: Sendable {
         self.target = "\(scheme.rawValue)://\(local)"
         let plain = "\(local)".map { $0.isLetter || $0.isNumber || $0 == "." ? $0 : "-" }
         let access = try TunnelAccess(call, usual: "expose-\(kind.rawValue)-\(String(plain)).json")
+        if isBulk {
+            guard kind != .udp, !isNamed else { throw TunnelFlagError.bulkOfMany }
+            if let node = access.nodes.first(where: { $0.carrier != .tcp }) { throw TunnelFlagError.bulk(node) }
+        }
         var configuration = TunnelAgent.Configuration(nodes: access.nodes, file: access.file)
         configuration.trust = access.trust
         configuration.client.registerKey = try TunnelNodeFlags.secret(
@@ -109,14 +114,14 @@ final class Exposure: Sendable {
     }
 
     private func add(_ address: String, _ client: LoopBound<TunnelClient>) async -> Result<TunnelRule, InvokeFailure> {
-        let target = target
+        let (target, isBulk) = (target, isBulk)
         return await withCheckedContinuation { waiter in
             Task {
                 await client.run { _, client in
                     let own = client.identity?.tunnel ?? ""
-                    client.add(TunnelRuleRequest(listen: address, target: target, of: own)) {
-                        waiter.resume(returning: $0)
-                    }
+                    var rule = TunnelRuleRequest(listen: address, target: target, of: own)
+                    rule.options.isBulk = isBulk
+                    client.add(rule) { waiter.resume(returning: $0) }
                 }
             }
         }

@@ -231,6 +231,8 @@ enum TunnelFlagError: Error, Equatable, CustomStringConvertible {
     case login(String)
     case health(String)
     case domain(String)
+    case bulk(TunnelNodeAddress)
+    case bulkOfMany
 
     var description: String {
         switch self {
@@ -253,6 +255,10 @@ enum TunnelFlagError: Error, Equatable, CustomStringConvertible {
         case .domain(let text): "--domain \(text) is no name; write such as tunnel.example.org"
         case .health(let text): "--health-check \(text) is none; write tcp, or a path such as /health"
         case .login(let path): "--login-file: \(path) has no user:password on its first line; write it there"
+        case .bulk(let node):
+            "--bulk needs plain TCP, which \(node) is not; on a network that is trusted start the node with "
+                + "--listen tcp://host:port and say --node tcp://host:port here, or leave --bulk out"
+        case .bulkOfMany: "--bulk is for tcp, and for http at a port; leave it out for datagrams and for names"
         case .nobody(let path): "\(path) has no identity; start omniway client first, or name the file by --identity"
         }
     }
