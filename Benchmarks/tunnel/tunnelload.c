@@ -1,8 +1,9 @@
 /* Visitors and the origin of a tunnel, for Benchmarks/tunnel/run. Blocking threads, one for each connection.
  *
  *   tunnelload origin PORT                   what a connection's first byte asks for: S swallow and say how much, E echo,
- *                                            D send without end, I read nothing
+ *                                            D send without end, I read nothing, B see both
  *   tunnelload put PORT MEBIBYTES STREAMS    seconds until all has arrived
+ *   tunnelload both PORT MEBIBYTES           seconds until as much went each way at once, with its sum
  *   tunnelload ping PORT COUNT BULK          p50 and p99 in us of a byte there and back, while BULK streams send
  *   tunnelload open PORT COUNT WIDTH         connections in a second that bring one byte there and back
  *   tunnelload stall PORT COUNT SECONDS      streams that nobody reads, for so long
@@ -74,6 +75,49 @@ static pthread_t start(void *(*body)(void *), void *argument) {
     return thread;
 }
 
+/* What one side sends, which differs everywhere, and the sum of what the other has read: it depends on the order. */
+struct flow { int s; uint64_t state, left, sum; };
+
+static void add(struct flow *f, const void *bytes, size_t words) {
+    for (const uint64_t *w = bytes; words-- > 0; w++) f->sum = (f->sum ^ *w) * 0x9e3779b97f4a7c15 + (f->sum >> 29);
+}
+
+static void *send_flow(void *argument) {
+    struct flow *f = argument;
+    uint64_t *words = malloc(block);
+    for (; f->left > 0; f->left -= block) {
+        for (size_t i = 0; i < block / 8; i++) {
+            f->state ^= f->state << 13, f->state ^= f->state >> 7, f->state ^= f->state << 17;
+            words[i] = f->state;
+        }
+        add(f, words, block / 8);
+        send_all(f->s, words, block);
+    }
+    free(words);
+    send_all(f->s, &f->sum, sizeof f->sum);
+    shutdown(f->s, SHUT_WR);
+    return NULL;
+}
+
+/* Sends `count` bytes, whole blocks, and reads as many meanwhile; at the end each side hears what the other has sent. */
+static void both(int s, uint64_t seed, uint64_t count) {
+    struct flow mine = {s, seed, count, 0}, theirs = {s, 0, count, 0};
+    pthread_t sender = start(send_flow, &mine);
+    char *bytes = malloc(block);
+    uint64_t said;
+    for (; theirs.left > 0; theirs.left -= block) {
+        read_all(s, bytes, block);
+        add(&theirs, bytes, block / 8);
+    }
+    read_all(s, &said, sizeof said);
+    if (said != theirs.sum) {
+        fprintf(stderr, "both: what arrived is not what was sent\n");
+        exit(1);
+    }
+    pthread_join(sender, NULL);
+    free(bytes);
+}
+
 static void *serve(void *argument) {
     int s = (int)(intptr_t)argument;
     char mode, *bytes = malloc(block);
@@ -89,6 +133,9 @@ static void *serve(void *argument) {
             break;
         case 'D':
             while (write(s, zeros, block) > 0) {}
+            break;
+        case 'B':
+            if (read(s, &sum, sizeof sum) == sizeof sum) both(s, 1, sum);
             break;
         case 'I':
             for (struct tcp_info now = {0}; now.tcpi_state != TCP_CLOSE; usleep(100000)) {
@@ -226,6 +273,14 @@ int main(int count, char **words) {
     if (!strcmp(words[1], "put")) {
         each = ((uint64_t)first << 20) / second;
         many(put, second);
+        printf("%.4f\n", now() - before);
+    }
+    if (!strcmp(words[1], "both")) {
+        int s = dial();
+        uint64_t bytes = (uint64_t)first << 20;
+        send_all(s, "B", 1);
+        send_all(s, &bytes, sizeof bytes);
+        both(s, 2, bytes);
         printf("%.4f\n", now() - before);
     }
     if (!strcmp(words[1], "ping")) ping(first, second);
