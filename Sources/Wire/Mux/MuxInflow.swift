@@ -46,6 +46,8 @@ package struct MuxInflow: Sendable {
         lastRead = now
         sinceEpoch += count
         if sinceEpoch >= window { endEpoch(at: now, roundTrip, budget) }
+        // Asked when its own bytes are back: a stream alone, with the largest window, holds just the half that is
+        // asked for, and would otherwise fall to the smallest one by itself.
         let target = budget.mayGrow ? window : min(window, Self.pressed)
         let missing = target - granted
         guard missing >= max(1, min(target / 2, max(target / 4, Self.first))) else { return 0 }

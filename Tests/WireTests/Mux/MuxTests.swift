@@ -144,6 +144,23 @@ import Testing
         #expect(inflow.window == MuxInflow.first)
     }
 
+    @Test func `a stream alone may fill half of the budget for ever, and gets nothing while others are there too`() {
+        let budget = MuxBudget(32 << 20)
+        #expect(budget.take(MuxInflow.most))
+        var inflow = MuxInflow(window: MuxInflow.most, at: .zero)
+        func read() -> Int {
+            let count = min(inflow.expected, 4 << 20)
+            #expect(inflow.receive(count) == true)
+            return inflow.read(count, at: .milliseconds(1), roundTrip: .milliseconds(50), from: budget)
+        }
+        for _ in 0..<20 { #expect(read() == 4 << 20) }
+        #expect(budget.used == MuxInflow.most)
+        // Now half is free only after what this one was granted has been read.
+        #expect(budget.take(8 << 20))
+        for _ in 0..<2 { #expect(read() == 0) }
+        #expect(budget.used == 16 << 20)
+    }
+
     @Test func `credit that a resting stream does not use goes back to the budget`() throws {
         var outflow = MuxOutflow(credit: 1 << 20, at: .zero)
         #expect(outflow.rest(at: .seconds(9)) == 0)
