@@ -91,6 +91,23 @@ import Testing
         #expect(await world.client.run { _, client in client.recorders[0].closeReason } == .connectTimeout)
     }
 
+    @Test func `who has the key again brings connections again`() async throws {
+        let world = try await CarrierWorld { $0.echoes = true }
+        let right = await world.client.run { loop, client in
+            let right = client.key
+            client.peer?.authorize([UInt8](repeating: 9, count: 32))
+            client.endDataConnections(on: loop)
+            return right
+        }
+        world.world.advance(by: .seconds(9))
+        #expect(await world.node.run { _, node in node.peers[0].connectionCount } == 0)
+        await world.client.run { _, client in client.peer?.authorize(right) }
+        world.world.advance(by: .seconds(60))
+        #expect(await world.node.run { _, node in node.peers[0].connectionCount } == 1)
+        await world.dial("x")
+        #expect(await world.client.run { _, client in client.recorders[0].text } == "x")
+    }
+
     @Test func `streams outlive the command connection, and go on under the next one`() async throws {
         let world = try await CarrierWorld { $0.echoes = true }
         await world.dial("before")

@@ -49,6 +49,39 @@ import Testing
         #expect(record.contains(try #require(here.first)))
     }
 
+    @Test(arguments: 1...3)
+    func `of many logins by turns on two nodes that hear of each other late one is left as well`(seed: UInt64)
+        async throws
+    {
+        let world = try await TunnelWorld(nodes: 2, seed: seed)
+        let owner = await world.client()
+        let identity = try #require(await owner.identity)
+        await owner.close()
+        var attackers: [LoopBound<Attacker>] = []
+        for turn in 0..<50 {
+            // The other node is cut off, and this one has heard of nothing since its own turn.
+            world.registries[turn % 2].simulateOutage(false)
+            world.registries[1 - turn % 2].simulateOutage(true)
+            let attacker = await world.attacker(at: turn % 2, terminal: identity.client)
+            attackers.append(attacker)
+            await attacker.run { _, attacker in attacker.login(identity) }
+            if turn % 3 == 0 { world.world.advance(by: .milliseconds(300)) } else { world.world.settle() }
+        }
+        for registry in world.registries { registry.simulateOutage(false) }
+        world.world.advance(by: .seconds(20))
+        var (logins, alive) = (0, 0)
+        for attacker in attackers {
+            if await attacker.codes == [200] { logins += 1 }
+            if await attacker.lost.isEmpty { alive += 1 }
+        }
+        #expect(logins == 50 && alive == 1)
+        var here: [String] = []
+        for node in world.nodes { here += await node.run { _, node in node.clients.map { _ in node.id } } }
+        #expect(here.count == 1)
+        let record = try #require(try await world.value("/zhangyu/client/online/\(identity.client)"))
+        #expect(record.contains(try #require(here.first)))
+    }
+
     @Test(arguments: [(0, 0), (0, 1), (1, 0), (1, 1)])
     func `a visitor meets the target wherever the two clients are`(listener: Int, target: Int) async throws {
         let scene = try await ForwardingTests.Scene(nodes: 2, listenerAt: listener, targetAt: target)
