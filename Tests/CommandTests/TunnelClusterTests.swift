@@ -24,7 +24,7 @@ private final class TunnelCluster {
         etcd = try await EtcdServer()
         folder = try TemporaryFolder()
         try folder.write("key", "the secret of this cluster\n")
-        let echo = await loop.own { _ in Echoes() }
+        let echo = await loop.own { _ in TunnelEcho() }
         target = try await StreamAcceptor(.loopback()).open(into: [echo])
         var ports: [[UInt16]] = []
         for _ in 0..<count {
@@ -34,6 +34,14 @@ private final class TunnelCluster {
         }
         self.ports = ports
         for index in 0..<count { try await start(index) }
+    }
+
+    /// Another certificate in the place of the one that the node has made.
+    func renew(_ index: Int) throws -> TLSFingerprint {
+        let identity = try TLSIdentity.selfSigned("127.0.0.1")
+        try folder.write("\(index)/node.key", try identity.keyPEM)
+        try folder.write("\(index)/node.crt", try identity.certificatePEM)
+        return try identity.fingerprint
     }
 
     private func start(_ index: Int) async throws {
@@ -81,68 +89,37 @@ private final class TunnelCluster {
     }
 
     /// Somebody for whom the echo answers, as soon as it does.
-    func visitor(at port: UInt16, within limit: Duration = .seconds(40)) async throws -> Visitor {
+    func visitor(at port: UInt16, within limit: Duration = .seconds(40)) async throws -> TunnelVisitor {
         let end = ContinuousClock.now + limit
         while true {
-            let visitor = await Visitor(at: port, on: loop)
+            let visitor = await TunnelVisitor(at: port, on: loop)
             if await visitor.isAnswered() { return visitor }
             try #require(ContinuousClock.now < end, "nobody answers at port \(port)")
             try await Task.sleep(for: .milliseconds(100))
         }
     }
 
+    /// What etcd remembers is what there is now, and nothing of how it came to that.
+    func compact() async throws {
+        let said = try await etcd.control("put", "compacted", "soon", "--write-out", "fields")
+        let revision = try #require(said.first { $0.contains("Revision") }?.split(separator: " ").last)
+        try await etcd.control("compact", String(revision))
+    }
+
+    /// Whether the others can know that a node shows this.
+    func hasHeard(of certificate: TLSFingerprint) async throws -> Bool {
+        for _ in 0..<100 {
+            let said = try await etcd.control("get", "/zhangyu/node/online/", "--prefix", "--print-value-only")
+            if said.contains(where: { $0.contains(certificate.description) }) { return true }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        return false
+    }
+
     func stop() async {
         for program in clients + nodes { await program.stop(signal: SIGKILL) }
         await etcd.stop(signal: SIGKILL)
         await loop.shutdown()
-    }
-
-    private final class Echoes: LinkIntake, LinkHandler {
-        func accept(_ link: Link) -> (any LinkHandler)? { self }
-        func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
-            link.write(bytes)
-            return bytes.byteCount
-        }
-    }
-}
-
-private struct Visitor {
-    private let recorder: LoopBound<Recorder>
-
-    init(at port: UInt16, on loop: EventLoop) async {
-        recorder = await loop.own { loop in
-            let recorder = Recorder()
-            StreamDialer(.loopback(port: port)).dial(on: loop, deadline: .seconds(5), handler: recorder)?.write([1])
-            return recorder
-        }
-    }
-
-    /// It says something, and hears that.
-    func isAnswered() async -> Bool {
-        let before = await recorder.run { _, recorder in
-            recorder.link?.write([2])
-            return recorder.bytes.count
-        }
-        for _ in 0..<500 {
-            let (count, isOver) = await recorder.run { _, recorder in
-                (recorder.bytes.count, recorder.closeReason != nil)
-            }
-            if count > before { return true }
-            if isOver { return false }
-            try? await Task.sleep(for: .milliseconds(10))
-        }
-        return false
-    }
-
-    func isBroken() async -> Bool {
-        for _ in 0..<1000 {
-            let isOver = await recorder.run { _, recorder in
-                recorder.closeReason != nil || recorder.events.contains(.finished)
-            }
-            if isOver { return true }
-            try? await Task.sleep(for: .milliseconds(10))
-        }
-        return false
     }
 }
 
@@ -156,7 +133,7 @@ private struct Visitor {
             owners.append("owner\(index)")
             targets.append(try await cluster.client("target\(index)", at: index).identity)
         }
-        var visitors: [Visitor] = []
+        var visitors: [TunnelVisitor] = []
         for placement in 0..<8 {
             let (owner, target, node) = (placement & 1, placement >> 1 & 1, placement >> 2)
             let port = cluster.ports[node][placement & 3]
@@ -204,12 +181,65 @@ private struct Visitor {
             "node+tcp://\(TunnelCluster.id(2)):\(cluster.ports[2][0])", by: "listener", to: target.identity)
         let near = try await cluster.visitor(at: listen)
         let far = try await cluster.visitor(at: cluster.ports[2][0])
+        // Much is on its way through all of them.
+        for visitor in [near, far] { await visitor.says(8 << 20) }
         await cluster.nodes[killed].stop(signal: SIGKILL)
-        if killed == 2 { #expect(await near.isAnswered()) } else { #expect(await near.isBroken()) }
-        if killed == 0 { #expect(await far.isAnswered()) } else { #expect(await far.isBroken()) }
+        for (visitor, isWhole) in [(near, killed == 2), (far, killed == 0)] {
+            if isWhole { #expect(await visitor.hears(8 << 20)) } else { #expect(await visitor.isBroken()) }
+            #expect(await visitor.hasHeard(8 << 20) == isWhole)
+        }
         // Clients of the killed node are at another one, and found there.
         _ = try await cluster.visitor(at: listen)
         if killed != 2 { _ = try await cluster.visitor(at: cluster.ports[2][0]) }
+        await cluster.stop()
+    }
+
+    @Test func `tunnels go on while etcd is dead, and all is well when it comes back without its past`() async throws {
+        let cluster = try await TunnelCluster(2, ports: 1)
+        _ = try await cluster.client("owner", at: 0)
+        let target = try await cluster.client("target", at: 1)
+        let port = cluster.ports[0][0]
+        try await cluster.add("node+tcp://\(TunnelCluster.id(0)):\(port)", by: "owner", to: target.identity)
+        let visitor = try await cluster.visitor(at: port)
+        await cluster.etcd.stop(signal: SIGKILL)
+        await visitor.says(8 << 20)
+        #expect(await visitor.hears(8 << 20))
+        for _ in 0..<4 {
+            #expect(await visitor.isAnswered())
+            _ = try await cluster.visitor(at: port, within: .seconds(5))
+            try await Task.sleep(for: .milliseconds(500))
+        }
+        try await cluster.etcd.start()
+        try await cluster.compact()
+        // Who is new is found, and what is new is heard of, at both nodes.
+        let fresh = try await cluster.client("fresh", at: 1)
+        let free = try await RunningTunnel.freePort()
+        try await cluster.add("tcp://127.0.0.1:\(free)", by: "owner", to: fresh.identity)
+        _ = try await cluster.visitor(at: free)
+        #expect(await visitor.isAnswered())
+        await cluster.stop()
+    }
+
+    @Test func `nodes find each other by their new certificates, and who is there goes on`() async throws {
+        let cluster = try await TunnelCluster(3, ports: 1)
+        let listen = try await RunningTunnel.freePort()
+        _ = try await cluster.client("listener", at: 0)
+        let target = try await cluster.client("target", at: 1)
+        try await cluster.add("tcp://127.0.0.1:\(listen)", by: "listener", to: target.identity)
+        try await cluster.add(
+            "node+tcp://\(TunnelCluster.id(2)):\(cluster.ports[2][0])", by: "listener", to: target.identity)
+        let visitor = try await cluster.visitor(at: listen)
+        for node in 0..<3 {
+            let shown = try cluster.renew(node)
+            await visitor.says(1 << 20)
+            #expect(try await cluster.hasHeard(of: shown))
+        }
+        #expect(await visitor.hears(3 << 20))
+        #expect(await visitor.isAnswered())
+        // Node 2 has met nobody before.
+        _ = try await cluster.visitor(at: cluster.ports[2][0])
+        _ = try await cluster.visitor(at: listen)
+        #expect(await visitor.isAnswered())
         await cluster.stop()
     }
 
