@@ -21,7 +21,9 @@ public final class CarrierClient {
     /// Data connections, and idle ones, that are being dialled.
     private var joining = 0
     private var joiningIdle = 0
-    let bulk = BulkCount()
+    /// Connections of their own that streams are about to have.
+    private var joiningBulk = 0
+    private static let mostBulk = 256
     private var failures = 0
     private var retry: TimerID?
     private var shrinking: TimerID?
@@ -68,7 +70,7 @@ public final class CarrierClient {
     public func attach() {
         precondition(!peer.key.isEmpty, "call peer.authorize first")
         guard let invoker = peer.invoker, !isClosed else { return }
-        guard let session, session.id != peer.id, peer.connectionCount + peer.idleCount > 0 else { return begin() }
+        guard let session, session.id != peer.id, !peer.hasNothing else { return begin() }
         let proof = CarrierHello.proof("Resume", connection: peer.id, session: session.id, key: session.key)
         let headers: InvokeHeaders = [CarrierHello.Header.session: session.id, CarrierHello.Header.proof: proof]
         invoker.invoke(CarrierHello.Path.resume, headers: headers) { [weak self] result in
@@ -97,9 +99,18 @@ public final class CarrierClient {
     /// none it is a stream among others. Nil when the loop has no room for another link.
     public func dialBulk(_ then: @escaping (Link?) -> Void) {
         guard isAttached, peer.idleCount == 0 else { return then(peer.dialBulk(handler: Unused())) }
+        guard joiningBulk + peer.bulkCount < Self.mostBulk else { return then(peer.dial(handler: Unused())) }
+        joiningBulk += 1
         join(CarrierHello(.bulk, terminal: terminal, session: peer.id)) { [weak self] result in
-            guard case .success(let joined) = result else { return then(self?.peer.dial(handler: Unused())) }
+            guard let self else { return then(nil) }
+            joiningBulk -= 1
+            guard case .success(let joined) = result else { return then(peer.dial(handler: Unused())) }
+            guard !isClosed else {
+                joined.link.close(.done)
+                return then(nil)
+            }
             joined.link.handler = Unused()
+            peer.note(bulk: joined.link)
             then(joined.link)
         }
     }

@@ -19,6 +19,8 @@ public final class CarrierPeer {
     private(set) var connections: [MuxConnection] = []
     /// Pre-authenticated, and waiting for a stream.
     private(set) var idle: [BulkWaiting] = []
+    /// Streams that have a connection of their own; some may have ended.
+    private var bulk: [LinkID] = []
     let budget: MuxBudget
     private weak var owner: (any CarrierOwner)?
     private var waiting: [MuxStream] = []
@@ -42,6 +44,8 @@ public final class CarrierPeer {
     public var connectionCount: Int { connections.count }
     /// Idle connections for bulk.
     public var idleCount: Int { idle.count }
+    /// Streams that have a connection of their own.
+    public var bulkCount: Int { bulk.count { loop.link($0) != nil } }
 
     /// The login has succeeded; both ends call this with the same bytes. Connections show by them whose they are.
     public func authorize(_ key: [UInt8]) {
@@ -121,10 +125,20 @@ public final class CarrierPeer {
         }
     }
 
+    /// Neither connections nor streams.
+    var hasNothing: Bool { connections.isEmpty && idle.isEmpty && bulkCount == 0 }
+
     func addIdle(over carrier: Link) { idle.append(BulkWaiting(over: carrier, of: self)) }
     func removeIdle(_ ended: BulkWaiting) {
         idle.removeAll { $0 === ended }
         wantsIdle()
+    }
+
+    /// A stream has a connection of its own, which ends with the others.
+    func note(bulk stream: Link) {
+        // As often as there are twice as many as before.
+        if bulk.count == bulk.capacity { bulk.removeAll { loop.link($0) == nil } }
+        bulk.append(stream.id)
     }
 
     func acceptBulk(_ stream: Link) -> (any LinkHandler)? {
@@ -141,6 +155,7 @@ public final class CarrierPeer {
             idle.peer = self
             self.idle.append(idle)
         }
+        bulk += exchange(&old.bulk, with: [])
     }
 
     /// Retires a connection that nobody uses, when there are more than are needed.
@@ -175,6 +190,7 @@ public final class CarrierPeer {
     func closeConnections(_ reason: CloseReason) {
         for connection in connections { connection.carrier?.close(reason) }
         for idle in idle { idle.link?.close(reason) }
+        for stream in exchange(&bulk, with: []) { loop.link(stream)?.close(.carrierLost) }
         for stream in exchange(&waiting, with: []) { stream.link?.close(.carrierLost) }
     }
 }
@@ -208,6 +224,7 @@ final class BulkWaiting: LinkHandler {
     func give(to handler: any LinkHandler) -> Link? {
         guard let link = exchange(&link, with: nil) else { return nil }
         link.handler = handler
+        peer?.note(bulk: link)
         opening = link
         link.loop.after(.zero, self)
         return link
@@ -221,6 +238,7 @@ final class BulkWaiting: LinkHandler {
             link.close(.reset.with("nobody wanted the stream"))
             return bytes.byteCount
         }
+        peer?.note(bulk: link)
         link.handler = handler
         handler.opened(link)
         return 0

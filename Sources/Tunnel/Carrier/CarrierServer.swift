@@ -42,7 +42,7 @@ public final class CarrierServer: LinkIntake {
 
     /// Its connections wait for the next command connection of the same peer.
     private func lost(_ peer: CarrierPeer) {
-        if peer.connections.isEmpty, peer.idle.isEmpty { return forget(peer) }
+        if peer.hasNothing { return forget(peer) }
         loop.after(settings.keep, Forgetting(peer, at: self))
     }
 

@@ -108,9 +108,10 @@ import Testing
         #expect(await world.client.run { _, client in client.recorders[0].text } == "x")
     }
 
-    @Test func `streams outlive the command connection, and go on under the next one`() async throws {
-        let world = try await CarrierWorld { $0.echoes = true }
-        await world.dial("before")
+    @Test(arguments: [false, true])
+    func `streams outlive the command connection, and go on under the next one`(isBulk: Bool) async throws {
+        let world = try await CarrierWorld(settings: settings(bulkPool: 1)) { $0.echoes = true }
+        await world.dial("before", bulk: isBulk)
         await world.client.run { _, client in client.peer?.invoker?.close(.reset) }
         world.world.advance(by: .seconds(20))
         await world.client.run { _, client in
@@ -121,26 +122,30 @@ import Testing
         world.world.advance(by: .seconds(60))
         await world.client.run { _, client in
             client.links[0].write(Array(" after".utf8))
-            client.dial("new")
+            client.dial("new", bulk: isBulk)
         }
         world.world.settle()
         #expect(await world.answers == ["before alone after", "new"])
         await world.node.run { _, node in
             #expect(node.server?.peerCount == 1)
             #expect(node.peers.count == 2)
-            #expect(node.peers[1].streamCount == 2)
+            #expect(node.peers[1].streamCount == (isBulk ? 0 : 2))
+            #expect(node.peers[1].bulkCount == (isBulk ? 2 : 0))
             #expect(node.peers[0].connectionCount == 0)
         }
     }
 
-    @Test func `streams of a client that does not come back end after a while`() async throws {
-        let world = try await CarrierWorld { $0.echoes = true }
-        await world.dial("x")
+    @Test(arguments: [(false, CloseReason.carrierLost), (true, .reset)])
+    func `streams of a client that does not come back end after a while`(isBulk: Bool, reason: CloseReason)
+        async throws
+    {
+        let world = try await CarrierWorld(settings: settings(bulkPool: 1)) { $0.echoes = true }
+        await world.dial("x", bulk: isBulk)
         await world.client.run { _, client in client.peer?.invoker?.close(.reset) }
         world.world.advance(by: .seconds(29))
         #expect(await world.client.run { _, client in client.recorders[0].closeReason } == nil)
         world.world.advance(by: .seconds(2))
-        #expect(await world.client.run { _, client in client.recorders[0].closeReason } == .carrierLost)
+        #expect(await world.client.run { _, client in client.recorders[0].closeReason } == reason)
         #expect(await world.node.run { _, node in node.server?.peerCount } == 0)
     }
 

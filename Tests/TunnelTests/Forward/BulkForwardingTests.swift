@@ -130,6 +130,40 @@ import Testing
         #expect(dialled.withLock { $0 } == before + 257)
     }
 
+    /// A visitor of a bulk rule who has heard an answer, with clients and nodes apart.
+    private func visited() async throws -> (ForwardScene, LoopBound<Recorder>) {
+        let scene = try await ForwardScene(
+            "tcp://127.0.0.1:2222", to: "tcp://10.0.0.5:22", nodes: 2, targetAt: 1, rule: { $0.options.isBulk = true })
+        _ = try await scene.world.target("10.0.0.5:22")
+        let visitor = await scene.world.visitor(to: "127.0.0.1:2222", "a")
+        #expect(await visitor.text == "a")
+        return (scene, visitor)
+    }
+
+    @Test(arguments: ["listener", "target", "node 0", "node 1"])
+    func `who closes everything closes bulk too, and it looks broken`(who: String) async throws {
+        let (scene, visitor) = try await visited()
+        switch who {
+        case "listener": await scene.listener.close()
+        case "target": await scene.target.close()
+        default: await scene.world.nodes[who == "node 0" ? 0 : 1].run { _, node in node.close() }
+        }
+        scene.advance(.seconds(1))
+        #expect(await visitor.closeReason == .reset)
+        for node in scene.world.nodes { #expect(await node.run { _, node in node.transferCount } == 0) }
+    }
+
+    @Test func `bulk outlives a kick for a while`() async throws {
+        let (scene, visitor) = try await visited()
+        let taken = await scene.world.client(at: 1, scene.target.identity)
+        #expect(await taken.isLoggedIn)
+        await visitor.write("b")
+        scene.advance(.seconds(10))
+        #expect(await visitor.text == "ab")
+        scene.advance(.seconds(30))
+        #expect(await visitor.closeReason == .reset)
+    }
+
     @Test func `a target that is not there breaks a bulk visitor off, and bandwidth holds for it too`() async throws {
         let scene = try await ForwardScene("node+tcp://:8003", to: "tcp://10.0.0.5:22") { _ in
         } rule: {
