@@ -127,6 +127,29 @@ import Testing
         await scene.stop()
     }
 
+    @Test func `an upload to a name is what was sent, with its length and without`() async throws {
+        let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
+        let tunnel = try await RunningTunnel.start()
+        let client = try await tunnel.client("client --node \(tunnel.address)", until: "AuthCode ")
+        let hidden = try await RunningTunnel.freePort()
+        #expect(try await tunnel.ask("tunnel add shop.example http://127.0.0.1:\(hidden)").last == "code 0")
+        let port = tunnel.address.port
+        let said = try await RunningGateway.script(
+            """
+            cd \(tunnel.folder.path)
+            \(root)/Benchmarks/tunnel/uploads.py \(hidden) &
+            until curl -sf -o here http://127.0.0.1:\(hidden)/; do sleep 0.05; done
+            head -c 32M /dev/urandom >sent
+            ask="curl -sS -m 30 --cacert node.crt -H Host:shop.example"
+            for way in sent -; do $ask -T $way https://127.0.0.1:\(port)/ <sent >heard; cat heard; done |
+                sed "s/$(sha256sum sent | cut -d' ' -f1)/right/"
+            kill $!
+            """, within: .seconds(60))
+        #expect(said == ["right 33554432", "right 33554432", "code 0"])
+        await client.stop()
+        await tunnel.program.stop()
+    }
+
     @Test func `at two plain nodes the kernel joins what is bulk, and other visitors share connections`() async throws {
         for (flags, isShared) in [("--bulk", false), ("", true)] {
             let scene = try await Scene(carrier: "tcp", nodes: 2, flags)

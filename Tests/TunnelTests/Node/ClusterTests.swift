@@ -59,11 +59,11 @@ import Testing
         await owner.close()
         var attackers: [LoopBound<Attacker>] = []
         for turn in 0..<50 {
-            // The other node is cut off, and this one has heard of nothing since its own turn.
-            world.registries[turn % 2].simulateOutage(false)
-            world.registries[1 - turn % 2].simulateOutage(true)
             let attacker = await world.attacker(at: turn % 2, terminal: identity.client)
             attackers.append(attacker)
+            // The other node is cut off, and this one hears only now what has come since its own turn.
+            world.registries[turn % 2].simulateOutage(false)
+            world.registries[1 - turn % 2].simulateOutage(true)
             await attacker.run { _, attacker in attacker.login(identity) }
             if turn % 3 == 0 { world.world.advance(by: .milliseconds(300)) } else { world.world.settle() }
         }
