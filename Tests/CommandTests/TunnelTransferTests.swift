@@ -153,9 +153,9 @@ import Testing
     @Test func `at two plain nodes the kernel joins what is bulk, and other visitors share connections`() async throws {
         for (flags, isShared) in [("--bulk", false), ("", true)] {
             let scene = try await Scene(carrier: "tcp", nodes: 2, flags)
+            #expect(try await scene.pipesOfOne() == (isShared ? "[0, 0]" : "[4, 4]"))
             #expect(try await scene.exchange(16) == ["16 MiB", "16 MiB", "True", "code 0"])
             for count in try await scene.sharedStreams() { #expect(count.hasSuffix(" 0") != isShared, "\(count)") }
-            #expect(try await scene.pipesOfOne() == (isShared ? "[0, 0]" : "[4, 4]"))
             await scene.stop()
         }
     }

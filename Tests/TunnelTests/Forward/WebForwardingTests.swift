@@ -199,6 +199,10 @@ import Testing
         "GET /told/1 HTTP/1.1\nHost: shop.example\nHost: other.example\n\n",
         "GET http://other.example/told/1 HTTP/1.1\nHost: shop.example\n\n",
         "GET /told/1 HTTP/1.1\nHost: shop.example\nX: a\n b\n\n",
+        "GET /told/1 HTTP/1.1\nHost: shop.example\nX: a\rX-Forwarded-For: 1.2.3.4\n\n",
+        "GET /told/1\r HTTP/1.1\nHost: shop.example\n\n",
+        "GET /told/1 HTTP/1.1\nHost: shop.example\nContent-Length : 3\n\nabc",
+        "GET /told/1 HTTP/1.1\nHost: shop.example\nX: a\0b\n\n",
     ])
     func `what two readers could understand in two ways is not passed on`(request: String) async throws {
         let scene = try await WebScene()
