@@ -150,6 +150,42 @@ import Testing
         await tunnel.program.stop()
     }
 
+    @Test func `an event that a page sends is heard within 50 milliseconds`() async throws {
+        let tunnel = try await RunningTunnel.start()
+        let client = try await tunnel.client("client --node \(tunnel.address)", until: "AuthCode ")
+        let hidden = try await RunningTunnel.freePort()
+        #expect(try await tunnel.ask("tunnel add shop.example http://127.0.0.1:\(hidden)").last == "code 0")
+        let said = try await RunningGateway.script(
+            """
+            python3 - <<'END' 2>&1
+            import http.client, ssl, socket, threading, time
+            server = socket.create_server(("127.0.0.1", \(hidden)))
+            heard = [threading.Event() for _ in range(9)]
+            def page():
+                s = server.accept()[0]
+                s.recv(4096)
+                s.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nConnection: close\\r\\n\\r\\n")
+                for event in heard:
+                    s.sendall(b"data: %f\\n\\n" % time.monotonic())
+                    event.wait(10)
+                s.close()
+            threading.Thread(target=page).start()
+            trust = ssl.create_default_context(cafile="\(tunnel.folder.file("node.crt"))")
+            visitor = http.client.HTTPSConnection("127.0.0.1", \(tunnel.address.port), context=trust)
+            visitor.request("GET", "/", headers={"Host": "shop.example"})
+            answer, times = visitor.getresponse(), []
+            for event in heard:
+                times.append(time.monotonic() - float(answer.readline()[6:]))
+                answer.readline()
+                event.set()
+            print(sorted(times)[4] < 0.05, answer.read())
+            END
+            """)
+        #expect(said == ["True b''", "code 0"])
+        await client.stop()
+        await tunnel.program.stop()
+    }
+
     @Test func `at two plain nodes the kernel joins what is bulk, and other visitors share connections`() async throws {
         for (flags, isShared) in [("--bulk", false), ("", true)] {
             let scene = try await Scene(carrier: "tcp", nodes: 2, flags)
