@@ -8,15 +8,21 @@ struct RunningNode {
     let program: TestProgram
     let address: SocketAddress
     let admin: SocketAddress
+    /// Its own: nodes that share one tell each other.
+    private let folder: TemporaryFolder
 
     /// Started through a shell, so that a test can set limits before: `$omniway` is the command's path.
     static func start(_ arguments: String = "", after preparation: String = "true") async throws -> RunningNode {
         let omniway = BuiltProduct.path("omniway")
-        let script = "\(preparation) && exec \(omniway) up --parts echo --admin-addr 127.0.0.1:0 \(arguments)"
+        let folder = try TemporaryFolder()
+        let script = """
+            \(preparation) && OMNIWAY_DATA=\(folder.path) exec \(omniway) up --parts echo --admin-addr 127.0.0.1:0 \
+            \(arguments)
+            """
         let program = try await TestProgram(["sh", "-c", script]) { $0.hasPrefix("Ctrl-C") }
         let echo = try #require(await program.port("echo"))
         let admin = try #require(await program.port("admin"))
-        return RunningNode(program: program, address: echo, admin: admin)
+        return RunningNode(program: program, address: echo, admin: admin, folder: folder)
     }
 }
 
