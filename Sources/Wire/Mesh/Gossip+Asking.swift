@@ -52,7 +52,7 @@ extension Gossip {
             guard links[slot]?.mayBeAsked(at: now) == true else { continue }
             links[slot]?.asked += 1
             waited.asked = node
-            trees.setLazy(false, slot, of: id.origin, most: settings.origins)
+            origins.setLazy(false, slot, of: id.origin)
             actions.append(.send(.graft(id), to: node))
             break
         }
@@ -74,7 +74,7 @@ extension Gossip {
 
     /// For the tree alone: it asks for a number that nobody has used.
     mutating func takeUp(_ node: NodeID, _ slot: Int, _ id: GossipID, _ actions: inout [Action]) {
-        trees.setLazy(false, slot, of: id.origin, most: settings.origins)
+        origins.setLazy(false, slot, of: id.origin)
         actions.append(.send(.graft(GossipID(origin: id.origin, epoch: id.epoch, sequence: 0)), to: node))
     }
 

@@ -9,20 +9,20 @@ extension Gossip {
     /// Whose messages were heard, by id: the number of the last one, how many below it are missing, and since when
     /// there was none.
     package func heard(at now: Duration) -> [(origin: NodeID, last: UInt64, missing: Int, silence: Duration)] {
-        origins.map { node, origin in
+        origins.all.map { origin in
             let missing = origin.seen.gaps(atMost: Self.mostGaps).count { $0 > origin.seen.firstHeard }
-            return (node, origin.seen.highest, missing, now - origin.heardAt)
+            return (origin.id, origin.seen.highest, missing, now - origin.heardAt)
         }.sorted { $0.origin < $1.origin }
     }
 
     /// What was seen of the origins that were heard of lately.
     func digest(at now: Duration) -> [GossipMessage.Digest] {
         // For longer than payloads are kept: who has had one early must not be sent it by who has had it late.
-        let lately = origins.filter { now - $0.value.heardAt <= settings.cacheTime * 2 }
-            .sorted { ($1.value.heardAt, $0.key) < ($0.value.heardAt, $1.key) }.prefix(Self.mostOrigins)
-        return lately.sorted { $0.key < $1.key }.map { node, origin in
+        let lately = origins.all.filter { now - $0.heardAt <= settings.cacheTime * 2 }
+            .sorted { ($1.heardAt, $0.id) < ($0.heardAt, $1.id) }.prefix(Self.mostOrigins)
+        return lately.sorted { $0.id < $1.id }.map { origin in
             GossipMessage.Digest(
-                origin: node, epoch: origin.seen.epoch, highest: origin.seen.highest,
+                origin: origin.id, epoch: origin.seen.epoch, highest: origin.seen.highest,
                 gaps: origin.seen.gaps(atMost: Self.mostGaps))
         }
     }

@@ -65,8 +65,7 @@ package struct Gossip: Sendable {
     private let epoch: UInt64
     private var lastSequence: UInt64 = 0
     var links: [Neighbor?] = []
-    var trees = GossipTrees()
-    var origins: [NodeID: Origin] = [:]
+    var origins = GossipOrigins()
     var cache = GossipCache()
     var missing: [GossipID: Missing] = [:]
     var timers = DeadlineQueue<GossipID>()
@@ -79,14 +78,6 @@ package struct Gossip: Sendable {
     private var digestAt: Duration
     private var hurries = 0
     package internal(set) var counts = Counts()
-
-    struct Origin: Sendable {
-        var seen: SeenWindow
-        var count = 0
-        var heardAt: Duration
-        var tokens: Double
-        var filledAt: Duration
-    }
 
     /// What has happened so far.
     package struct Counts: Equatable, Sendable {
@@ -108,7 +99,7 @@ package struct Gossip: Sendable {
     }
 
     /// When the next `.tick` is due.
-    package var deadline: Duration { [flushAt, timers.first].compactMap { $0 }.reduce(digestAt, min) }
+    package var deadline: Duration { min(digestAt, flushAt ?? digestAt, timers.first ?? digestAt) }
 
     /// What the next message of this node is called.
     package var nextID: GossipID { GossipID(origin: own, epoch: epoch, sequence: lastSequence + 1) }
@@ -119,7 +110,7 @@ package struct Gossip: Sendable {
         lastSequence += 1
         let id = GossipID(origin: own, epoch: epoch, sequence: lastSequence)
         var actions: [Action] = []
-        note(id, now)
+        note(id, origins.place(of: own), now)
         cache.insert(id, hops: 0, payload, at: now, settings)
         push(id, hops: 0, payload, from: nil, now, &actions)
         return (id, actions)
@@ -150,14 +141,14 @@ package struct Gossip: Sendable {
         guard slot < Self.mostLinks else { return }
         if slot == links.count { links.append(nil) }
         links[slot] = Neighbor(id: node)
-        trees.reset(slot)
+        origins.reset(slot)
         actions.append(.send(.digest(digest(at: now)), to: node))
     }
 
     private mutating func down(_ node: NodeID, _ now: Duration) {
         guard let slot = slot(of: node) else { return }
         links[slot] = nil
-        trees.reset(slot)
+        origins.reset(slot)
         // What it was asked for is asked of the next who has it.
         for id in missing.filter({ $0.value.asked == node }).keys.sorted() {
             missing[id]?.asked = nil
@@ -179,12 +170,12 @@ package struct Gossip: Sendable {
                 // Its tree is whole; a repair was only faster.
                 if cache.followsRepair(id) {
                     takeMissing(id)
-                    return trees.setLazy(false, slot, of: id.origin, most: settings.origins)
+                    return origins.setLazy(false, slot, of: id.origin)
                 }
-                trees.setLazy(true, slot, of: id.origin, most: settings.origins)
+                origins.setLazy(true, slot, of: id.origin)
                 return actions.append(.send(.prune(id.origin), to: node))
             }
-            trees.setLazy(false, slot, of: id.origin, most: settings.origins)
+            origins.setLazy(false, slot, of: id.origin)
             var holders: [NodeID] = []
             if let waited = takeMissing(id) {
                 holders = waited.announcers.map(\.node)
@@ -205,11 +196,11 @@ package struct Gossip: Sendable {
         case .have(let announcements):
             for one in announcements.prefix(settings.announcements) { announced(one, node, slot, now, &actions) }
         case .graft(let id):
-            trees.setLazy(false, slot, of: id.origin, most: settings.origins)
+            origins.setLazy(false, slot, of: id.origin)
             counts.grafts += 1
             guard let cached = cache[id], cached.hops < settings.maxHops else { return }
             actions.append(.send(.payload(id, hops: cached.hops + 1, cached.payload), to: node))
-        case .prune(let origin): trees.setLazy(true, slot, of: origin, most: settings.origins)
+        case .prune(let origin): origins.setLazy(true, slot, of: origin)
         case .digest(let digests): actions += answer(digests, slot, node, now)
         case .gone(let origin, let epoch, let last): gone(origin, epoch, last, &actions)
         }
@@ -220,20 +211,18 @@ package struct Gossip: Sendable {
         _ id: GossipID, _ hops: UInt8, _ payload: [UInt8], isRepair: Bool = false, _ now: Duration,
         _ actions: inout [Action]
     ) -> Bool {
-        if hasSeen(id) {
+        let place = origins.place(of: id.origin)
+        if hasSeen(id, place) {
             counts.duplicates += 1
             return false
         }
-        guard hops <= settings.maxHops, payload.count <= settings.maxSize, takesToken(of: id, now) else {
+        guard hops <= settings.maxHops, payload.count <= settings.maxSize, place.map({ takesToken($0, now) }) ?? true
+        else {
             counts.dropped += 1
             return false
         }
-        if let seen = origins[id.origin]?.seen, seen.epoch == id.epoch, id.sequence > seen.highest,
-            id.sequence - seen.highest > 1
-        {
-            hurry(now)
-        }
-        note(id, now)
+        if let place, skips(id, place) { hurry(now) }
+        note(id, place, now)
         counts.delivered += 1
         actions.append(.deliver(id, payload))
         cache.insert(id, hops: hops, payload, isRepair: isRepair, at: now, settings)
@@ -249,7 +238,7 @@ package struct Gossip: Sendable {
             Int(better.hops) + threshold(of: id.origin) <= Int(hops), let other = self.slot(of: better.node)
         else { return }
         takeUp(better.node, other, id, &actions)
-        trees.setLazy(true, slot, of: id.origin, most: settings.origins)
+        origins.setLazy(true, slot, of: id.origin)
         actions.append(.send(.prune(id.origin), to: sender))
     }
 
@@ -264,13 +253,14 @@ package struct Gossip: Sendable {
         to isMeant: (NodeID) -> Bool = { _ in true }, _ now: Duration, _ actions: inout [Action]
     ) {
         guard hops < settings.maxHops else { return }
-        let lazy = trees.lazyBits(of: id.origin, most: settings.origins)
+        let lazy = origins.lazyBits(of: id.origin)
         let isLarge = payload.count > settings.largeSize
+        actions.reserveCapacity(actions.count + links.count)
         for slot in links.indices where slot != parent {
-            guard let link = links[slot], isMeant(link.id) else { continue }
-            if !isLarge, !link.isCongested, lazy >> slot & 1 == 0 {
+            guard let node = links[slot]?.id, isMeant(node) else { continue }
+            if !isLarge, links[slot]?.isCongested == false, lazy >> slot & 1 == 0 {
                 let copy = GossipMessage.copy(of: id, hops: hops + 1, payload, isRepair: isRepair)
-                actions.append(.send(copy, to: link.id))
+                actions.append(.send(copy, to: node))
             } else {
                 announce(GossipMessage.Announcement(id: id, hops: hops + 1, isLarge: isLarge), slot, now, &actions)
             }
@@ -281,13 +271,13 @@ package struct Gossip: Sendable {
         _ one: GossipMessage.Announcement, _ slot: Int, _ now: Duration, _ actions: inout [Action]
     ) {
         links[slot]?.announced.append(one)
-        if let link = links[slot], link.announced.count >= settings.haveBatch { flush(slot, &actions) }
+        if let count = links[slot]?.announced.count, count >= settings.haveBatch { flush(slot, &actions) }
         if flushAt == nil { flushAt = now + settings.haveDelay }
     }
 
     private mutating func flush(_ slot: Int, _ actions: inout [Action]) {
-        guard let link = links[slot], !link.announced.isEmpty else { return }
-        actions.append(.send(.have(link.announced), to: link.id))
+        guard let node = links[slot]?.id, let announced = links[slot]?.announced, !announced.isEmpty else { return }
+        actions.append(.send(.have(announced), to: node))
         links[slot]?.announced = []
     }
 
@@ -295,6 +285,7 @@ package struct Gossip: Sendable {
 
     private mutating func tick(_ now: Duration, _ actions: inout [Action], _ random: inout SeededRandom) {
         if let flushAt, flushAt <= now {
+            actions.reserveCapacity(links.count)
             for slot in links.indices { flush(slot, &actions) }
             self.flushAt = nil
         }
@@ -319,6 +310,6 @@ package struct Gossip: Sendable {
     }
 
     private func misses(_ now: Duration) -> Bool {
-        origins.values.contains { now - $0.heardAt <= settings.cacheTime && $0.seen.hasGaps }
+        origins.all.contains { now - $0.heardAt <= settings.cacheTime && $0.seen.hasGaps }
     }
 }

@@ -11,6 +11,11 @@ package struct GossipID: Hashable, Sendable, Comparable {
     package static func < (a: GossipID, b: GossipID) -> Bool {
         (a.origin, a.epoch, a.sequence) < (b.origin, b.epoch, b.sequence)
     }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(origin.digest &+ epoch)
+        hasher.combine(sequence)
+    }
 }
 
 /// What nodes say to spread messages.

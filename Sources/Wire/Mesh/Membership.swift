@@ -91,7 +91,9 @@ package struct Membership: Sendable {
     }
 
     /// When the next `.tick` is due.
-    package var deadline: Duration { [asked?.until, nextTry, reunionAt].compactMap { $0 }.reduce(shuffleAt, min) }
+    package var deadline: Duration {
+        min(shuffleAt, asked?.until ?? shuffleAt, nextTry ?? shuffleAt, reunionAt ?? shuffleAt)
+    }
     /// With nobody to ask nothing comes of it before those may be asked who know others.
     private var nextTry: Duration? {
         guard passive.isEmpty, let retryAt, let seedsAskedAt else { return retryAt }

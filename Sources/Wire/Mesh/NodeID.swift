@@ -27,10 +27,21 @@ public struct NodeID: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// As their bytes.
     public static func < (a: NodeID, b: NodeID) -> Bool { a.words < b.words }
     public static func == (a: NodeID, b: NodeID) -> Bool { a.words == b.words }
-    public func hash(into hasher: inout Hasher) {
-        hasher.combine(words.0)
-        hasher.combine(words.1)
-        hasher.combine(words.2)
-        hasher.combine(words.3)
+    public func hash(into hasher: inout Hasher) { hasher.combine(digest) }
+
+    /// Tables of nodes are asked for each message, so these 64 bits are all that is hashed of an id. Whoever makes up
+    /// ids cannot make up such that share them: the key is drawn when the process starts.
+    var digest: UInt64 {
+        let key = Self.key
+        let low = (words.0 &+ key.0).multipliedFullWidth(by: words.1 &+ key.1)
+        let high = (words.2 &+ key.2).multipliedFullWidth(by: words.3 &+ key.3)
+        return low.high ^ low.low ^ (high.high &+ high.low &* 0x9e37_79b9_7f4a_7c15)
+    }
+
+    private static let key = (drawn(0), drawn(1), drawn(2), drawn(3))
+    private static func drawn(_ number: Int) -> UInt64 {
+        var hasher = Hasher()
+        hasher.combine(number)
+        return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 }

@@ -9,6 +9,11 @@ struct RouteTable: Sendable {
         var unreachableUntil = Duration.zero
         /// The node itself has said where it is.
         var isProved = false
+
+        mutating func come(_ epoch: UInt64, _ neighbor: NodeID, _ now: Duration, _ end: Duration) {
+            contact.epoch = max(contact.epoch, epoch)
+            (via, viaUntil, usedAt) = (neighbor, end, now)
+        }
     }
 
     private let most: Int
@@ -64,9 +69,9 @@ struct RouteTable: Sendable {
 
     /// A message of it has come that way.
     mutating func learn(_ node: NodeID, epoch: UInt64, via neighbor: NodeID, at now: Duration) {
+        if entries[node]?.come(epoch, neighbor, now, now + routeTime) != nil { return }
         var entry = entry(node, now)
-        entry.contact.epoch = max(entry.contact.epoch, epoch)
-        (entry.via, entry.viaUntil) = (neighbor, now + routeTime)
+        entry.come(epoch, neighbor, now, now + routeTime)
         entries[node] = entry
     }
 

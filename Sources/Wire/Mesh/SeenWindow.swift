@@ -1,10 +1,10 @@
-/// Which messages of one origin were seen: the highest number, and a bit for each of those below it. Memory does not
-/// grow with messages.
+/// Which messages of one origin were seen: the highest number, and a bit for it and each of those below it. Memory does
+/// not grow with messages.
 package struct SeenWindow: Equatable, Sendable {
     /// When the origin was started: one that comes back begins anew.
     package private(set) var epoch: UInt64
     package private(set) var highest: UInt64
-    /// Bit 0 of word 0 is `highest`, the next the one below it.
+    /// A number has the bit that it is modulo the size; those below the window have given theirs away.
     private var words: [UInt64]
     /// The first that was heard, and where the window begins: what is below was sent before.
     package let firstHeard: UInt64
@@ -18,14 +18,16 @@ package struct SeenWindow: Equatable, Sendable {
         (highest, firstHeard) = (sequence, sequence)
         first = sequence > reach ? sequence - reach : 0
         words = [UInt64](repeating: 0, count: Int(Self.size / 64))
-        words[0] = 1
+        words[Self.word(sequence)] = Self.bit(sequence)
     }
+
+    private static func word(_ sequence: UInt64) -> Int { Int(sequence % size / 64) }
+    private static func bit(_ sequence: UInt64) -> UInt64 { 1 << (sequence % 64) }
 
     package func hasSeen(_ sequence: UInt64) -> Bool {
         if sequence > highest { return false }
-        let age = highest - sequence
-        if age >= Self.size || sequence < first { return true }
-        return words[Int(age / 64)] >> (age % 64) & 1 == 1
+        if highest - sequence >= Self.size || sequence < first { return true }
+        return words[Self.word(sequence)] & Self.bit(sequence) != 0
     }
 
     /// So long ago that nobody knows whether it was here.
@@ -39,19 +41,15 @@ package struct SeenWindow: Equatable, Sendable {
     /// False when it was seen before, or is too old to tell.
     package mutating func insert(_ sequence: UInt64) -> Bool {
         if hasSeen(sequence) { return false }
-        if sequence > highest {
-            shift(by: sequence - highest)
-            highest = sequence
-        }
-        let age = highest - sequence
-        words[Int(age / 64)] |= 1 << (age % 64)
+        if sequence > highest { advance(to: sequence) }
+        words[Self.word(sequence)] |= Self.bit(sequence)
         return true
     }
 
     /// Those that are missing, the lowest first, up to so many.
     package func gaps(atMost most: Int) -> [UInt64] {
         var gaps: [UInt64] = []
-        var sequence = max(first, highest < Self.size ? 0 : highest - Self.size + 1)
+        var sequence = max(first, lowest)
         while sequence < highest, gaps.count < most {
             if !hasSeen(sequence) { gaps.append(sequence) }
             sequence += 1
@@ -61,22 +59,25 @@ package struct SeenWindow: Equatable, Sendable {
 
     /// Whether any is missing since the first that was heard.
     package var hasGaps: Bool {
-        var left = highest - max(firstHeard, highest < Self.size ? 0 : highest - Self.size + 1) + 1
-        for word in words {
-            let wanted: UInt64 = left >= 64 ? .max : (1 << left) - 1
-            if word & wanted != wanted { return true }
-            left -= min(left, 64)
+        var sequence = max(firstHeard, lowest)
+        while true {
+            let wanted = UInt64.max << (sequence % 64)
+            let isLast = highest - sequence < 64 - sequence % 64
+            let mask = isLast ? wanted & (.max >> (63 - highest % 64)) : wanted
+            if words[Self.word(sequence)] & mask != mask { return true }
+            if isLast { return false }
+            sequence += 64 - sequence % 64
         }
-        return false
     }
 
-    private mutating func shift(by count: UInt64) {
-        guard count < Self.size else { return words = [UInt64](repeating: 0, count: words.count) }
-        let (whole, bits) = (Int(count / 64), count % 64)
-        for index in words.indices.reversed() {
-            let high = index >= whole ? words[index - whole] << bits : 0
-            let low = bits > 0 && index > whole ? words[index - whole - 1] >> (64 - bits) : 0
-            words[index] = high | low
+    private var lowest: UInt64 { highest < Self.size ? 0 : highest - Self.size + 1 }
+
+    private mutating func advance(to sequence: UInt64) {
+        if sequence - highest >= Self.size {
+            words = [UInt64](repeating: 0, count: words.count)
+        } else {
+            for skipped in highest + 1...sequence { words[Self.word(skipped)] &= ~Self.bit(skipped) }
         }
+        highest = sequence
     }
 }
