@@ -166,7 +166,7 @@ extension Experiments {
         var unaware = Array(0..<(nodes - 1))
         while goneAt.count < nodes - 1, mesh.now - start < .seconds(120) {
             mesh.run(for: .milliseconds(100))
-            let still = unaware.filter { mesh.overlay($0).detector?.status(of: victim) == .alive }
+            let still = unaware.filter { mesh.node($0).overlay.detector?.status(of: victim) == .alive }
             suspectedAt += Array(repeating: mesh.now - start, count: unaware.count - still.count)
             unaware = still
         }
@@ -196,7 +196,7 @@ extension Experiments {
         let poisoned = Double(passive.count { siege.evil.contains($0) }) / Double(max(1, passive.count))
         measured.note("poisoned share", poisoned, Marks.poisoned)
         measured.note("repeated", Double(siege.trial.repeated), Marks.repeated)
-        let forged = honest.reduce(0) { $0 + siege.trial.mesh.overlay($1).counts.invalidSignatures }
+        let forged = honest.reduce(0) { $0 + siege.trial.mesh.node($1).overlay.counts.invalidSignatures }
         measured.note("forgeries refused", Double(forged))
         siege.trial.finish(&measured)
         return measured

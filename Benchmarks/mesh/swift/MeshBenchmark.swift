@@ -7,16 +7,18 @@ import OmniwayWire
     static func main() {
         var wanted: [String] = []
         var (seed, isLarge) = (UInt64(1), false)
+        var nodes: Int?
         var words = CommandLine.arguments.dropFirst()
         while let word = words.popFirst() {
             switch word {
             case "--large": isLarge = true
+            case "--nodes": nodes = words.popFirst().flatMap { Int($0) }
             case "--seed": seed = words.popFirst().flatMap { UInt64($0) } ?? 1
             default: wanted.append(word.uppercased())
             }
         }
         var missed: [String] = []
-        for (name, run) in table(isLarge) where wanted.isEmpty || wanted.contains(name) {
+        for (name, run) in table(isLarge, nodes) where wanted.isEmpty || wanted.contains(name) {
             let measured = run(seed)
             print(measured.text)
             missed += measured.missed.map { "\(measured.name), \(measured.nodes) nodes: \($0)" }
@@ -25,10 +27,10 @@ import OmniwayWire
         if !missed.isEmpty { exit(1) }
     }
 
-    private static func table(_ isLarge: Bool) -> [(String, (UInt64) -> Measured)] {
+    private static func table(_ isLarge: Bool, _ nodes: Int?) -> [(String, (UInt64) -> Measured)] {
         var table: [(String, (UInt64) -> Measured)] = []
         func add(_ name: String, _ sizes: [Int], _ run: @escaping (Int, UInt64) -> Measured) {
-            for size in sizes { table.append((name, { run(size, $0) })) }
+            for size in nodes.map({ [$0] }) ?? sizes { table.append((name, { run(size, $0) })) }
         }
         let large = isLarge ? [10_000] : []
         add("E1", [10, 100, 1000] + large) { Experiments.e1($0, seed: $1) }

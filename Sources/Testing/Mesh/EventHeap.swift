@@ -1,4 +1,5 @@
-/// What is going to happen, earliest first, and at the same moment in the order in which it was said.
+/// What is going to happen, earliest first, and at the same moment in the order in which it was said. Times are
+/// nanoseconds.
 struct EventHeap<Event> {
     private struct Entry {
         let at: Int64
@@ -16,7 +17,7 @@ struct EventHeap<Event> {
 
     var count: Int { heap.count }
 
-    mutating func insert(_ event: Event, at time: Duration) {
+    mutating func insert(_ event: Event, at time: Int64) {
         lastOrder &+= 1
         let slot: UInt32
         if let reused = free.popLast() {
@@ -26,7 +27,7 @@ struct EventHeap<Event> {
             slot = UInt32(slots.count)
             slots.append(event)
         }
-        let entry = Entry(at: Self.nanoseconds(time), order: lastOrder, slot: slot)
+        let entry = Entry(at: time, order: lastOrder, slot: slot)
         heap.append(entry)
         var child = heap.count - 1
         while child > 0, entry.comesBefore(heap[(child - 1) / 4]) {
@@ -37,13 +38,13 @@ struct EventHeap<Event> {
     }
 
     /// The next one that is due by then.
-    mutating func pop(upTo end: Duration) -> (at: Duration, event: Event)? {
-        guard let first = heap.first, first.at <= Self.nanoseconds(end) else { return nil }
+    mutating func pop(upTo end: Int64) -> (at: Int64, event: Event)? {
+        guard let first = heap.first, first.at <= end else { return nil }
         let last = heap.removeLast()
         if !heap.isEmpty { sink(last) }
         guard let event = exchange(&slots[Int(first.slot)], with: nil) else { return nil }
         free.append(first.slot)
-        return (.nanoseconds(first.at), event)
+        return (first.at, event)
     }
 
     private mutating func sink(_ entry: Entry) {
@@ -59,10 +60,5 @@ struct EventHeap<Event> {
             parent = least
         }
         heap[parent] = entry
-    }
-
-    private static func nanoseconds(_ time: Duration) -> Int64 {
-        let (seconds, attoseconds) = time.components
-        return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
     }
 }

@@ -1,10 +1,15 @@
 package import OmniwayWire
 
 extension Duration {
-    var roundedUp: Duration {
+    static let never = Duration.seconds(1 << 60)
+
+    /// Rounded down.
+    var nanoseconds: Int64 {
         let (seconds, attoseconds) = components
-        return .seconds(seconds) + .nanoseconds((attoseconds + 999_999_999) / 1_000_000_000)
+        return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
     }
+
+    var roundedUp: Duration { .nanoseconds((self + .nanoseconds(1) - Duration(attoseconds: 1)).nanoseconds) }
 }
 
 extension MeshMessage {

@@ -4,9 +4,10 @@ public import OmniwayWire
 extension SimulatedMesh {
     public func broadcast(from node: Int, topic: String = "", _ bytes: [UInt8]) {
         do throws(MeshFailure) {
-            perform(try overlays[node].broadcast(bytes, topic: topic, at: now, random: &randoms[node]), of: node)
+            let source = nodes[node]
+            perform(try source.overlay.broadcast(bytes, topic: topic, at: now, random: &source.random), of: node)
+            schedule(source, node)
         } catch { preconditionFailure("\(error)") }
-        schedule(node)
     }
 
     /// A message to one node; `done` says what became of it.
@@ -14,7 +15,7 @@ extension SimulatedMesh {
         from node: Int, to other: Int, _ bytes: [UInt8],
         done: @escaping (Result<[UInt8], MeshFailure>) -> Void = { _ in }
     ) {
-        let id = overlays[other].own
+        let id = nodes[other].id
         let now = now
         begin(node, done) { (overlay, random) throws(MeshFailure) in
             try overlay.send(bytes, to: .node(id), at: now, random: &random)
@@ -38,7 +39,7 @@ extension SimulatedMesh {
         from node: Int, to other: Int, _ method: String, _ bytes: [UInt8] = [], within limit: Duration = .seconds(10),
         done: @escaping (Result<[UInt8], MeshFailure>) -> Void
     ) -> UInt64? {
-        let id = overlays[other].own
+        let id = nodes[other].id
         let now = now
         return begin(node, done) { (overlay, random) throws(MeshFailure) in
             try overlay.request(method, bytes, to: .node(id), within: limit, at: now, random: &random)
@@ -51,10 +52,11 @@ extension SimulatedMesh {
         _ body: (inout Overlay, inout SeededRandom) throws(MeshFailure) -> (number: UInt64, actions: [Overlay.Action])
     ) -> UInt64? {
         do throws(MeshFailure) {
-            let (number, actions) = try body(&overlays[node], &randoms[node])
+            let source = nodes[node]
+            let (number, actions) = try body(&source.overlay, &source.random)
             waiting[Ticket(node: node, number: number)] = done
             perform(actions, of: node)
-            schedule(node)
+            schedule(source, node)
             return number
         } catch {
             done(.failure(error))
@@ -64,13 +66,13 @@ extension SimulatedMesh {
 
     /// As when the task that waits for a request is cancelled.
     public func cancel(_ number: UInt64, at node: Int) {
-        perform(overlays[node].cancel(number, at: now), of: node)
-        schedule(node)
+        perform(nodes[node].overlay.cancel(number, at: now), of: node)
+        schedule(nodes[node], node)
     }
 
     /// The answer to a request that was to come later. One that came to an earlier start is nobody's.
     public func answer(_ request: MeshRequest, at node: Int, with reply: MeshReply) {
-        perform(overlays[node].answered(request.number, reply, at: now), of: node)
-        schedule(node)
+        perform(nodes[node].overlay.answered(request.number, reply, at: now), of: node)
+        schedule(nodes[node], node)
     }
 }

@@ -27,11 +27,20 @@ public final class SimulatedMesh {
         public init() {}
     }
 
-    public var network = Network()
+    public var network: Network {
+        get { terms }
+        set { terms = newValue }
+    }
     /// Whether what one node sends does not reach another: partitions, of both directions or of one.
-    public var blocks: ((_ from: Int, _ to: Int) -> Bool)?
+    public var blocks: ((_ from: Int, _ to: Int) -> Bool)? {
+        get { blocking }
+        set { blocking = newValue }
+    }
     /// What is slow besides, or clogged.
-    public var delays: ((_ from: Int, _ to: Int) -> Duration)?
+    public var delays: ((_ from: Int, _ to: Int) -> Duration)? {
+        get { delaying }
+        set { delaying = newValue }
+    }
     /// What nodes make of requests: the handler of the application.
     public var answering: (Int, MeshRequest) -> MeshReply = { _, _ in .unknownMethod }
     /// What nodes tell their application.
@@ -41,16 +50,17 @@ public final class SimulatedMesh {
     /// Before nodes join.
     package var settings: Overlay.Settings
     /// What a node is about to send is given to whoever watches, or forges.
-    package var sending: ((Int, MeshMessage, NodeID) -> MeshMessage?)?
+    package var sending: ((Int, MeshMessage, NodeID) -> MeshMessage?)? {
+        get { watching }
+        set { watching = newValue }
+    }
 
-    public private(set) var now = Duration.zero
+    public var now: Duration { clock }
     /// So many things have happened.
-    public private(set) var events = 0
+    public var events: Int { happened }
     /// A number for the whole run so far.
-    public private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
-    public private(set) var traffic = Traffic()
-    /// A message to everybody that was delivered twice to somebody.
-    public private(set) var repeated = 0
+    public var trace: UInt64 { hash }
+    public var traffic: Traffic { sent }
     public let seed: UInt64
 
     /// What went over the network.
@@ -65,23 +75,23 @@ public final class SimulatedMesh {
         public var probes = 0
     }
 
-    var overlays: [Overlay] = []
-    var randoms: [SeededRandom] = []
-    private var states: [State] = []
-    private var indexOf: [NodeID: Int] = [:]
+    // Stored apart from their public names: what only this module can reach is free of run-time exclusivity checks.
+    private var terms = Network()
+    private var blocking: ((_ from: Int, _ to: Int) -> Bool)?
+    private var delaying: ((_ from: Int, _ to: Int) -> Duration)?
+    private var watching: ((Int, MeshMessage, NodeID) -> MeshMessage?)?
+    private var clock = Duration.zero
+    private var happened = 0
+    private var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    private var sent = Traffic()
+
+    var nodes: [SimulatedNode] = []
+    private var numbers: [NodeID: Int] = [:]
     private var queue = EventHeap<Happening>()
     private var random: SeededRandom
     private var freeAt: [UInt64: Duration] = [:]
     var waiting: [Ticket: (Result<[UInt8], MeshFailure>) -> Void] = [:]
 
-    private struct State {
-        var identity: NodeIdentity?
-        var isAlive = true
-        var pausedUntil = Duration.zero
-        var tickAt: Duration?
-        /// How often it was started.
-        var starts: UInt64 = 1
-    }
     struct Ticket: Hashable {
         let node: Int
         let number: UInt64
@@ -109,26 +119,28 @@ public final class SimulatedMesh {
 
     // MARK: Nodes
 
-    public var count: Int { overlays.count }
+    public var count: Int { nodes.count }
     /// Those that run, by their numbers.
-    public var alive: [Int] { states.indices.filter { states[$0].isAlive } }
-    public func isAlive(_ node: Int) -> Bool { states[node].isAlive }
-    public func id(_ node: Int) -> NodeID { overlays[node].own }
-    public func number(of id: NodeID) -> Int? { indexOf[id] }
-    public func neighbors(_ node: Int) -> [Int] { overlays[node].membership.active.compactMap { indexOf[$0] } }
+    public var alive: [Int] { nodes.indices.filter { nodes[$0].isAlive } }
+    public func isAlive(_ node: Int) -> Bool { nodes[node].isAlive }
+    public func id(_ node: Int) -> NodeID { nodes[node].id }
+    public func number(of id: NodeID) -> Int? { numbers[id] }
+    public func neighbors(_ node: Int) -> [Int] { nodes[node].overlay.membership.active.compactMap { numbers[$0] } }
     /// Whom a node knows besides, to replace neighbours.
-    public func acquaintances(_ node: Int) -> [Int] { overlays[node].membership.passive.compactMap { indexOf[$0] } }
-    public func members(_ node: Int) -> [NodeID] { overlays[node].members }
-    package func overlay(_ node: Int) -> Overlay { overlays[node] }
+    public func acquaintances(_ node: Int) -> [Int] {
+        nodes[node].overlay.membership.passive.compactMap { numbers[$0] }
+    }
+    public func members(_ node: Int) -> [NodeID] { nodes[node].overlay.members }
+    package func node(_ number: Int) -> SimulatedNode { nodes[number] }
 
     /// So many of all nodes, by chance.
-    public func some(_ count: Int) -> [Int] { Array(overlays.indices.shuffled(using: &random).prefix(count)) }
+    public func some(_ count: Int) -> [Int] { Array(nodes.indices.shuffled(using: &random).prefix(count)) }
     public func one(of nodes: [Int]) -> Int? { nodes.randomElement(using: &random) }
 
     /// So many nodes, each of which knows one that was there before. They are called `node0`, `node1` and so on.
     public func join(_ count: Int, every pause: Duration = .milliseconds(20)) {
         for _ in 0..<count {
-            let before = overlays.isEmpty ? nil : Int(random.next() % UInt64(overlays.count))
+            let before = nodes.isEmpty ? nil : Int(random.next() % UInt64(nodes.count))
             add(contact: before)
             run(for: pause)
         }
@@ -137,201 +149,184 @@ public final class SimulatedMesh {
     /// One more, which knows that one.
     @discardableResult
     public func add(contact: Int?) -> Int {
-        let index = overlays.count
+        let index = nodes.count
         var own = SeededRandom(seed: seed &* 31 &+ UInt64(index))
         let secret = (0..<32).map { _ in UInt8(truncatingIfNeeded: own.next()) }
         let identity = settings.signs ? NodeIdentity(secret: secret) : nil
         guard let id = identity?.id ?? NodeID(secret) else { preconditionFailure("32 bytes are an id") }
-        states.append(State(identity: identity))
-        randoms.append(own)
-        indexOf[id] = index
-        overlays.append(start(index, id))
-        if let contact { happen(index, .found(overlays[contact].own)) }
-        schedule(index)
+        numbers[id] = index
+        nodes.append(SimulatedNode(id, identity: identity, name: "node\(index)", settings, at: now, random: own))
+        if let contact { happen(index, .found(nodes[contact].id)) }
+        schedule(nodes[index], index)
         return index
     }
 
-    private func start(_ index: Int, _ id: NodeID) -> Overlay {
-        let contact = MeshContact(id, name: "node\(index)", epoch: states[index].starts)
-        return Overlay(contact, identity: states[index].identity, settings, at: now, random: &randoms[index])
-    }
-
     /// At once and without a word. Neighbours find out when they ping.
-    public func crash(_ nodes: [Int]) { for node in nodes { states[node].isAlive = false } }
+    public func crash(_ nodes: [Int]) { for node in nodes { self.nodes[node].isAlive = false } }
 
     /// Properly: its links end, and neighbours know at once.
     public func leave(_ node: Int) {
-        states[node].isAlive = false
-        for neighbor in neighbors(node) where blocks?(node, neighbor) != true {
-            queue.insert(.overlay(neighbor, .unlinked(overlays[node].own)), at: now + latency(node, neighbor))
-        }
+        nodes[node].isAlive = false
+        for neighbor in neighbors(node) where blocking?(node, neighbor) != true { end(node, neighbor) }
     }
 
     /// A node that has crashed runs again, and remembers nothing but who it is.
     public func restart(_ node: Int, contact: Int) {
-        guard !states[node].isAlive else { return }
-        states[node].isAlive = true
-        states[node].starts += 1
-        states[node].tickAt = nil
-        overlays[node] = start(node, overlays[node].own)
-        happen(node, .found(overlays[contact].own))
-        schedule(node)
+        guard !nodes[node].isAlive else { return }
+        nodes[node].restart(settings, at: now)
+        happen(node, .found(nodes[contact].id))
+        schedule(nodes[node], node)
     }
 
     /// It stands still, and then finds everything that came meanwhile.
-    public func pause(_ node: Int, for time: Duration) { states[node].pausedUntil = (now + time).roundedUp }
+    public func pause(_ node: Int, for time: Duration) { nodes[node].pausedUntil = (clock + time).roundedUp }
 
     // MARK: Running
 
     public func run(for time: Duration) {
-        let end = now + time
-        while let (at, happening) = queue.pop(upTo: end) {
-            now = at
-            events += 1
-            happen(happening)
-        }
-        now = end
+        let end = clock + time
+        let last = end.nanoseconds
+        while let (at, happening) = queue.pop(upTo: last) { happen(happening, at) }
+        clock = end
     }
 
     /// Runs until something holds; false when it does not within the time.
     public func run(until limit: Duration, _ condition: () -> Bool) -> Bool {
-        let end = now + limit
+        let end = clock + limit
+        let last = end.nanoseconds
         while !condition() {
-            guard let (at, happening) = queue.pop(upTo: end) else {
-                now = end
+            guard let (at, happening) = queue.pop(upTo: last) else {
+                clock = end
                 return condition()
             }
-            now = at
-            events += 1
-            happen(happening)
+            happen(happening, at)
         }
         return true
     }
 
-    private func happen(_ happening: Happening) {
+    private func happen(_ happening: Happening, _ at: Int64) {
+        clock = .nanoseconds(at)
+        happened += 1
         switch happening {
-        case .arrival(let node, let sender, let message, let epoch):
-            guard states[node].isAlive, states[node].starts == epoch else {
-                // The sender hears of it after another way back.
-                return queue.insert(
-                    .overlay(sender, .unlinked(overlays[node].own)), at: now + latency(node, sender))
-            }
+        case .arrival(let index, let sender, let message, let epoch):
+            let node = nodes[index]
+            guard node.isAlive, node.starts == epoch else { return end(index, sender) }
             guard isAwake(node, happening) else { return }
-            note(UInt64(node) << 32 | UInt64(sender))
-            happen(node, .received(message, from: overlays[sender].own))
-        case .tick(let node):
-            guard states[node].isAlive, states[node].tickAt == now else { return }
-            states[node].tickAt = nil
-            guard now >= states[node].pausedUntil else {
-                states[node].tickAt = states[node].pausedUntil
-                return queue.insert(.tick(node), at: states[node].pausedUntil)
+            hash = (hash ^ (UInt64(index) << 32 | UInt64(sender)) ^ UInt64(bitPattern: at)) &* 0x1000_0000_01b3
+            happen(index, .received(message, from: nodes[sender].id))
+        case .tick(let index):
+            let node = nodes[index]
+            guard node.isAlive, node.tickAt == clock else { return }
+            node.tickAt = .never
+            guard clock >= node.pausedUntil else {
+                node.tickAt = node.pausedUntil
+                return insert(.tick(index), at: node.pausedUntil)
             }
-            happen(node, .tick)
-        case .overlay(let node, let event):
-            if states[node].isAlive, isAwake(node, happening) { happen(node, event) }
-        case .answer(let node, let request, let epoch):
-            guard states[node].isAlive, states[node].starts == epoch else { return }
-            let reply = answering(node, request)
-            perform(overlays[node].answered(request.number, reply, at: now), of: node)
-            schedule(node)
+            happen(index, .tick)
+        case .overlay(let index, let event):
+            if nodes[index].isAlive, isAwake(nodes[index], happening) { happen(index, event) }
+        case .answer(let index, let request, let epoch):
+            guard nodes[index].isAlive, nodes[index].starts == epoch else { return }
+            answer(request, at: index, with: answering(index, request))
         }
     }
 
-    private func isAwake(_ node: Int, _ happening: Happening) -> Bool {
-        if now >= states[node].pausedUntil { return true }
-        queue.insert(happening, at: states[node].pausedUntil)
+    private func insert(_ happening: Happening, at time: Duration) { queue.insert(happening, at: time.nanoseconds) }
+
+    private func isAwake(_ node: SimulatedNode, _ happening: Happening) -> Bool {
+        if clock >= node.pausedUntil { return true }
+        insert(happening, at: node.pausedUntil)
         return false
     }
 
-    private func note(_ word: UInt64) {
-        let (seconds, attoseconds) = now.components
-        let time = UInt64(truncatingIfNeeded: seconds &* 1_000_000_000 &+ attoseconds / 1_000_000_000)
-        trace = (trace ^ word ^ time) &* 0x1000_0000_01b3
+    /// The other one hears of it after the way there.
+    private func end(_ node: Int, _ other: Int) {
+        insert(.overlay(other, .unlinked(nodes[node].id)), at: clock + latency(node, other))
     }
 
-    package func happen(_ node: Int, _ event: Overlay.Event) {
-        perform(overlays[node].handle(event, at: now, random: &randoms[node]), of: node)
-        schedule(node)
+    package func happen(_ index: Int, _ event: Overlay.Event) {
+        let node = nodes[index]
+        perform(node.overlay.handle(event, at: clock, random: &node.random), of: index)
+        schedule(node, index)
     }
 
     func perform(_ actions: [Overlay.Action], of node: Int) {
         for action in actions {
             switch action {
             case .send(let message, let other):
-                if let message = sending?(node, message, other) ?? (sending == nil ? message : nil) {
+                if let message = watching?(node, message, other) ?? (watching == nil ? message : nil) {
                     send(message, from: node, to: other)
                 }
             case .drop(let other, _):
                 happen(node, .unlinked(other))
-                if let index = indexOf[other], blocks?(node, index) != true {
-                    queue.insert(.overlay(index, .unlinked(overlays[node].own)), at: now + latency(node, index))
-                }
+                if let index = numbers[other], blocking?(node, index) != true { end(node, index) }
             case .tell(let event): told(node, event)
-            case .ask(let request):
-                queue.insert(.answer(node, request, epoch: states[node].starts), at: now)
+            case .ask(let request): insert(.answer(node, request, epoch: nodes[node].starts), at: clock)
             case .finished(let number, let result):
                 waiting.removeValue(forKey: Ticket(node: node, number: number))?(result)
             case .findNodes:
                 if let seed = seeds.filter({ $0 != node && $0 < count }).randomElement(using: &random) {
-                    queue.insert(.overlay(node, .found(overlays[seed].own)), at: now + .milliseconds(1))
+                    insert(.overlay(node, .found(nodes[seed].id)), at: clock + .milliseconds(1))
                 }
             }
         }
     }
 
     private func send(_ message: MeshMessage, from node: Int, to other: NodeID) {
-        guard let index = indexOf[other] else { return }
+        guard let index = numbers[other] else { return }
         count(message)
-        if blocks?(node, index) == true { return }
-        var arrival = now + latency(node, index)
-        if let delays { arrival += delays(node, index) }
+        if blocking?(node, index) == true { return }
+        var arrival = clock + latency(node, index)
+        if let delaying { arrival += delaying(node, index) }
         var copies = 1
         switch message {
         case .gossip, .packet, .detector:
-            if network.loss > 0, random.fraction() < network.loss { return }
-            if network.duplication > 0, random.fraction() < network.duplication { copies = 2 }
-            if network.disorder > .zero { arrival += network.disorder * random.fraction() }
+            if terms.loss > 0, random.fraction() < terms.loss { return }
+            if terms.duplication > 0, random.fraction() < terms.duplication { copies = 2 }
+            if terms.disorder > .zero { arrival += terms.disorder * random.fraction() }
         case .hello, .ping, .pong, .close, .member: break
         }
-        if let bandwidth = network.bandwidth {
+        if let bandwidth = terms.bandwidth {
             let link = UInt64(node) << 32 | UInt64(index)
-            let start = max(freeAt[link] ?? now, now)
-            let sent = start + .seconds(Double(message.size) / bandwidth)
-            freeAt[link] = sent
-            arrival += sent - now
+            let start = max(freeAt[link] ?? clock, clock)
+            let over = start + .seconds(Double(message.size) / bandwidth)
+            freeAt[link] = over
+            arrival += over - clock
         }
         for _ in 0..<copies {
-            queue.insert(.arrival(index, from: node, message, epoch: states[index].starts), at: arrival)
+            insert(.arrival(index, from: node, message, epoch: nodes[index].starts), at: arrival)
         }
     }
 
     private func count(_ message: MeshMessage) {
-        traffic.messages += 1
+        sent.messages += 1
         switch message {
         case .gossip(.payload(_, let hops, let payload)), .gossip(.repair(_, let hops, let payload)):
-            traffic.payloads += 1
-            traffic.bytes += payload.count
-            traffic.mostHops = max(traffic.mostHops, Int(hops))
-        case .detector: traffic.probes += 1
+            sent.payloads += 1
+            sent.bytes += payload.count
+            sent.mostHops = max(sent.mostHops, Int(hops))
+        case .detector: sent.probes += 1
         default: break
         }
     }
 
-    public func resetTraffic() { traffic = Traffic() }
+    public func resetTraffic() { sent = Traffic() }
 
     /// The same each time between the same two.
     package func latency(_ a: Int, _ b: Int) -> Duration {
-        let range = network.latency
+        let range = terms.latency
         if range.lowerBound == range.upperBound { return range.lowerBound }
         var hash = SeededRandom(seed: seed ^ UInt64(min(a, b)) << 32 ^ UInt64(max(a, b)))
         return range.lowerBound + (range.upperBound - range.lowerBound) * hash.fraction()
     }
 
-    func schedule(_ node: Int) {
+    func schedule(_ node: SimulatedNode, _ index: Int) {
+        let deadline = max(clock, node.overlay.deadline)
+        if node.tickAt <= deadline { return }
         // Time passes in whole nanoseconds here, and nothing is due before its time.
-        let deadline = max(now, overlays[node].deadline).roundedUp
-        if let tickAt = states[node].tickAt, tickAt <= deadline { return }
-        states[node].tickAt = deadline
-        queue.insert(.tick(node), at: deadline)
+        let tickAt = deadline.roundedUp
+        if node.tickAt == tickAt { return }
+        node.tickAt = tickAt
+        insert(.tick(index), at: tickAt)
     }
 }

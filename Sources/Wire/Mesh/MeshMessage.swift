@@ -1,7 +1,7 @@
 /// What nodes say to each other on a link, once they have proved who they are.
 package enum MeshMessage: Equatable, Sendable {
     /// The first one, from each side.
-    case hello(MeshContact)
+    indirect case hello(MeshContact)
     case ping(UInt64)
     case pong(UInt64)
     /// The sender closes, and why.
@@ -9,7 +9,7 @@ package enum MeshMessage: Equatable, Sendable {
     case member(Membership.Message)
     case gossip(GossipMessage)
     case detector(FailureDetector.Message)
-    case packet(MeshPacket)
+    indirect case packet(MeshPacket)
 }
 
 /// Why a node closes a link.

@@ -2,8 +2,8 @@
 /// socket, no clock and no random source: whoever drives it gives it events and does what it answers. The same value
 /// runs over real links and, by the thousand, in a simulation.
 ///
-/// Times are counted from any moment that stays the same.
-package struct Overlay: Sendable {
+/// Times are counted from any moment that stays the same. It is never copied: it is large, and there is one of it.
+package struct Overlay: ~Copyable, Sendable {
     package struct Settings: Sendable {
         package var membership = Membership.Settings()
         package var gossip = Gossip.Settings()
@@ -70,8 +70,8 @@ package struct Overlay: Sendable {
     var routes: RouteTable
     var inbox: Inbox
     var links: Set<NodeID> = []
-    /// When each neighbour was heard last.
-    var heardAt: [NodeID: Duration] = [:]
+    /// When each neighbour was heard last. They are few.
+    private var heard: [(node: NodeID, at: Duration)] = []
     var keepAliveAt: Duration
     var outgoing: [UInt64: Outgoing] = [:]
     var timers = DeadlineQueue<UInt64>()
@@ -171,7 +171,7 @@ package struct Overlay: Sendable {
         _ actions: inout [Action]
     ) {
         guard node != own, !isBarred(node, at: now) else { return }
-        if heardAt[node] != nil { heardAt[node] = now }
+        if let index = heard.firstIndex(where: { $0.node == node }) { heard[index].at = now }
         switch message {
         case .hello(let contact): if contact.id == node { routes.learn(contact, isProved: true, at: now) }
         case .ping(let token): actions.append(.send(.pong(token), to: node))
@@ -196,12 +196,12 @@ package struct Overlay: Sendable {
             switch action {
             case .send(let message, let node): actions.append(.send(.member(message), to: node))
             case .up(let node):
-                heardAt[node] = now
+                heard.append((node, now))
                 actions.append(.tell(.neighborUp(node)))
                 spread(.up(node), now, &random, &actions)
                 if detector?.status(of: node) == nil { detect(.found(node), now, &random, &actions) }
             case .down(let node):
-                heardAt[node] = nil
+                heard.removeAll { $0.node == node }
                 actions.append(.tell(.neighborDown(node)))
                 spread(.down(node), now, &random, &actions)
             case .findNodes: actions.append(.findNodes)
@@ -263,8 +263,8 @@ package struct Overlay: Sendable {
     }
 
     private mutating func keepAlive(_ now: Duration, _ actions: inout [Action]) {
-        for node in membership.active {
-            let silence = now - (heardAt[node] ?? now)
+        for (node, heardAt) in heard {
+            let silence = now - heardAt
             if silence >= settings.keepAlive * settings.mostSilent {
                 actions.append(.drop(node, .idle))
             } else if silence >= settings.keepAlive {

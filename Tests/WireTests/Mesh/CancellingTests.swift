@@ -41,12 +41,12 @@ import Testing
         #expect(service.answers == [.failure(.cancelled)])
         mesh.run(for: .seconds(1))
         #expect(service.abandoned == service.requests.map(\.number))
-        let sent = mesh.overlay(0).counts.sentAgain
+        let sent = mesh.node(0).overlay.counts.sentAgain
         mesh.answer(service.requests[0], at: 3, with: .bytes([1]))
         mesh.run(for: .seconds(20))
         #expect(service.requests.count == 1)
         #expect(service.answers.count == 1, "an answer that comes after all is nobody's")
-        #expect(mesh.overlay(0).counts.sentAgain == sent)
+        #expect(mesh.node(0).overlay.counts.sentAgain == sent)
     }
 
     @Test func `a request whose deadline has passed is abandoned, and leaves room for others`() {

@@ -53,7 +53,7 @@ import Testing
         forged.signature = [UInt8](repeating: 1, count: 64)
         mesh.happen(victim, .received(.packet(forged), from: mesh.id(liar)))
         #expect(heard.isEmpty)
-        #expect(mesh.overlay(victim).counts.invalidSignatures == 2)
+        #expect(mesh.node(victim).overlay.counts.invalidSignatures == 2)
         mesh.happen(victim, .received(.packet(packet(mesh, from: liar, to: victim, [1])), from: mesh.id(liar)))
         #expect(heard == [.message([1], from: mesh.id(liar))], "a link proves by itself who speaks")
     }
@@ -68,8 +68,10 @@ import Testing
             mesh.happen(victim, .received(.gossip(forged), from: mesh.id(liar)))
         }
         #expect(!mesh.neighbors(victim).contains(liar))
-        #expect(mesh.overlay(victim).isBarred(mesh.id(liar), at: mesh.now))
-        #expect(!mesh.overlay(victim).isBarred(mesh.id(liar), at: mesh.now + .seconds(600)))
+        let (now, later) = (mesh.now, mesh.now + .seconds(600))
+        let isBarred = mesh.node(victim).overlay.isBarred(mesh.id(liar), at: now)
+        let isBarredLater = mesh.node(victim).overlay.isBarred(mesh.id(liar), at: later)
+        #expect(isBarred && !isBarredLater)
     }
 
     @Test func `what a node was asked before it started again is not done by the new start`() {
@@ -101,7 +103,7 @@ import Testing
         mesh.request(from: 1, to: 7, "slow", within: .seconds(60)) { answers.append($0) }
         mesh.run(for: .seconds(20))
         #expect(requests.count == 1)
-        #expect(mesh.overlay(7).counts.repeated > 3)
+        #expect(mesh.node(7).overlay.counts.repeated > 3)
         mesh.answer(requests[0].1, at: requests[0].0, with: .bytes([9]))
         mesh.run(for: .seconds(5))
         #expect(answers == [.success([9])])
