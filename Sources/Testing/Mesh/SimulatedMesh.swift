@@ -264,12 +264,15 @@ public final class SimulatedMesh {
             case .ask(let request): insert(.answer(node, request, epoch: nodes[node].starts), at: clock)
             case .finished(let number, let result):
                 waiting.removeValue(forKey: Ticket(node: node, number: number))?(result)
-            case .findNodes:
-                if let seed = seeds.filter({ $0 != node && $0 < count }).randomElement(using: &random) {
-                    insert(.overlay(node, .found(nodes[seed].id)), at: clock + .milliseconds(1))
-                }
+            case .findNodes: for seed in seeds where seed != node && seed < count { dial(seed, from: node) }
             }
         }
+    }
+
+    /// A handshake with it, if it is there, takes the way there and back.
+    private func dial(_ seed: Int, from node: Int) {
+        guard isAlive(seed), blocking?(node, seed) != true, blocking?(seed, node) != true else { return }
+        insert(.overlay(node, .found(nodes[seed].id)), at: clock + latency(node, seed) * 2)
     }
 
     private func send(_ message: MeshMessage, from node: Int, to other: NodeID) {

@@ -96,7 +96,7 @@ package struct Membership: Sendable {
     }
     /// With nobody to ask nothing comes of it before those may be asked who know others.
     private var nextTry: Duration? {
-        guard passive.isEmpty, let retryAt, let seedsAskedAt else { return retryAt }
+        guard let retryAt, let seedsAskedAt, passive.isEmpty else { return retryAt }
         return max(retryAt, seedsAskedAt + settings.seedInterval)
     }
 
