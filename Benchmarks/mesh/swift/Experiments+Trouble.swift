@@ -96,10 +96,33 @@ extension Experiments {
         return measured
     }
 
-    /// How many nodes that run were given up, with and without Lifeguard.
+    /// A twentieth of the nodes stand still for ten seconds again and again, and their links are a hundred times
+    /// slower: how many of the others are given up, with Lifeguard and without, and how long messages take to them.
     static func e9(_ nodes: Int, seed: UInt64, time: Int = 60) -> Measured {
-        func falseAlarms(_ isGuarded: Bool, _ measured: inout Measured) -> Int {
-            let trial = Trial(seed) {
+        var measured = Measured("E9 slow nodes", nodes, seed)
+        let without = Slowness(nodes, seed: seed, time, isGuarded: false)
+        let with = Slowness(nodes, seed: seed, time, isGuarded: true)
+        measured.note("false alarms without", Double(without.alarms), Marks.alarms)
+        measured.note("with Lifeguard", Double(with.alarms))
+        let ratio = with.alarms == 0 ? .infinity : Double(without.alarms) / Double(with.alarms)
+        measured.note("ratio", ratio, Marks.lifeguard)
+        measured.note("others' latency over the least", with.latency / with.least, Marks.latencyOfOthers)
+        with.trial.finish(&measured)
+        return measured
+    }
+
+    /// The run of E9.
+    private final class Slowness {
+        let trial: Trial
+        /// How often somebody took one for dead that was neither dead nor slow.
+        private(set) var alarms = 0
+        /// From the sending of a message to its arrival at those that are not slow, on average.
+        private(set) var latency = 0.0
+        /// The same by flooding, when the slow ones pass nothing on.
+        private(set) var least = 0.0
+
+        init(_ nodes: Int, seed: UInt64, _ time: Int, isGuarded: Bool) {
+            trial = Trial(seed) {
                 $0.listsMembers = true
                 if !isGuarded {
                     $0.detector.mostUnhealthy = 0
@@ -108,25 +131,27 @@ extension Experiments {
             }
             let mesh = trial.mesh
             trial.join(nodes, settle: .seconds(20))
-            var alarms = 0
             let slow = Set(1...max(1, nodes / 20))
-            trial.alsoTold = { _, event in
+            trial.alsoTold = { [unowned self] _, event in
                 if case .left(let id) = event, let node = mesh.number(of: id), !slow.contains(node) { alarms += 1 }
             }
+            mesh.delays = { from, to in
+                slow.contains(from) || slow.contains(to) ? mesh.latency(from, to) * 99 : .zero
+            }
+            var numbers: [Int] = []
             for round in 0..<time {
                 if round.isMultiple(of: 12) { for node in slow.sorted() { mesh.pause(node, for: .seconds(10)) } }
+                numbers.append(trial.broadcast(from: 0))
                 mesh.run(for: .seconds(1))
             }
-            trial.finish(&measured)
-            return alarms
+            mesh.run(for: .seconds(30))
+            // Trees have learnt who is slow by then.
+            let late = numbers.suffix(time / 2).map { number in
+                trial.mean(trial.sent[number].arrivals.map { $0.map { $0 - trial.sent[number].at } }, without: slow)
+            }
+            latency = late.reduce(0, +) / Double(late.count)
+            least = trial.mean(trial.flood(from: 0) { !slow.contains($0) }.times, without: slow)
         }
-        var measured = Measured("E9 slow nodes", nodes, seed)
-        let without = falseAlarms(false, &measured)
-        let with = falseAlarms(true, &measured)
-        measured.note("false alarms without", Double(without))
-        measured.note("with Lifeguard", Double(with))
-        measured.note("ratio", without == 0 && with == 0 ? 20 : Double(without) / Double(max(1, with)), Marks.lifeguard)
-        return measured
     }
 
     /// The median of several crashes, each in a run of its own: whom a node probes next is chance.

@@ -25,7 +25,9 @@ enum Marks {
     // E8
     static let repeated = Mark.atMost(0)
     // E9
+    static let alarms = Mark.atLeast(10)
     static let lifeguard = Mark.atLeast(20)
+    static let latencyOfOthers = Mark.atMost(1.05)
     // E10
     static let detection = Mark.atMost(2)
     static let allKnow = Mark.atMost(5)

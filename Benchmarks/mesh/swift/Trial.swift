@@ -63,13 +63,13 @@ final class Trial {
         return (last - sent[number].at) / .seconds(1)
     }
 
-    func join(_ count: Int, settle: Duration = .seconds(60)) {
-        mesh.join(count, every: count > 2000 ? .milliseconds(2) : .milliseconds(20))
+    func join(_ count: Int, every pause: Duration? = nil, settle: Duration = .seconds(60)) {
+        mesh.join(count, every: pause ?? (count > 2000 ? .milliseconds(2) : .milliseconds(20)))
         mesh.run(for: settle)
     }
 
-    /// How long flooding takes from a node to everybody, and over how many hops: no tree can be faster.
-    func flood(from start: Int) -> (seconds: Double, hops: Int) {
+    /// How long flooding takes from a node to each, and over how many hops, where some pass it on: no tree is faster.
+    func flood(from start: Int, through isMeant: (Int) -> Bool = { _ in true }) -> (times: [Duration?], hops: Int) {
         var best: [Duration?] = Array(repeating: nil, count: mesh.count)
         var hops = Array(repeating: 0, count: mesh.count)
         var front: Set<Int> = [start]
@@ -78,7 +78,7 @@ final class Trial {
         while !front.isEmpty {
             var next: Set<Int> = []
             for node in front.sorted() {
-                for neighbor in mesh.neighbors(node) where mesh.isAlive(neighbor) {
+                for neighbor in mesh.neighbors(node) where mesh.isAlive(neighbor) && isMeant(neighbor) {
                     let time = (best[node] ?? .zero) + mesh.latency(node, neighbor)
                     if best[neighbor].map({ time < $0 }) ?? true {
                         best[neighbor] = time
@@ -89,7 +89,14 @@ final class Trial {
             }
             front = next
         }
-        return ((best.compactMap { $0 }.max() ?? .zero) / .seconds(1), hops.max() ?? 0)
+        return (best, hops.max() ?? 0)
+    }
+
+    /// Of the seconds to those that were reached.
+    func mean(_ times: [Duration?], without left: Set<Int>) -> Double {
+        let seconds = times.enumerated().filter { !left.contains($0.offset) }
+            .compactMap { $0.element.map { $0 / .seconds(1) } }
+        return seconds.reduce(0, +) / Double(max(1, seconds.count))
     }
 
     /// From here on copies are counted, and what they delivered.
