@@ -106,6 +106,21 @@ import Testing
         }
     }
 
+    @Test func `a test that the guides name is there`() throws {
+        let tests = try SourceTree.files(in: "Tests").filter(\.isSwift).map(\.text).joined(separator: "\n")
+        var count = 0
+        for guide in try SourceTree.files(in: "docs") {
+            for section in guide.text.split(separator: "\n## ") where section.hasPrefix("What the tests show") {
+                for (index, name) in section.split(separator: "`").enumerated() where !index.isMultiple(of: 2) {
+                    let isThere = tests.contains("func `\(name)`") || tests.contains("struct \(name) {")
+                    #expect(isThere, "\(guide.path) names a test \"\(name)\"")
+                    count += 1
+                }
+            }
+        }
+        #expect(count > 20, "docs/mesh.md has a table of them")
+    }
+
     /// `Tests/TidyTests/rare.json` holds the numbers. They may fall; one that rises is explained in its commit.
     @Test func `what must stay rare has not become more`() throws {
         let agreed = try JSONDecoder().decode(
