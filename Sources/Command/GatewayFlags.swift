@@ -50,7 +50,7 @@ enum GatewayFlags {
     )
     static let admin = Flag(
         "admin-addr", .string, default: "none", placeholder: "address",
-        help: "Where to answer /healthz, /readyz and /metrics over HTTP: host:port, unix:path, or none.")
+        help: "Where the dashboard is, and /healthz, /readyz and /metrics: host:port, unix:path, or none.")
     static let drain = Flag(
         "drain-timeout", .duration, default: .seconds(10),
         help: "How long SIGTERM waits for virtual connections to end.")

@@ -42,6 +42,7 @@ enum RunGateway {
                 try pid.withLock { $0 = try PidFile(files, isSuccessor: isSuccessor) }
                 // In the words of the original, which scripts look for: the port may have been chosen by the system.
                 for door in part.doors { complain("setup \(door.side.rawValue) listener at - \(door.address)") }
+                await node.announceDashboard()
                 warn(of: configuration, part)
             }
         }

@@ -40,7 +40,7 @@ struct AppFlags {
         help: "Event loops, each with a thread; by default one for each processor.")
     static let admin = Flag(
         "admin", .string, default: "none", placeholder: "address",
-        help: "Where to answer /healthz, /readyz and /metrics over HTTP: host:port, unix:path, or none.")
+        help: "Where the dashboard is, and /healthz, /readyz and /metrics: host:port, unix:path, or none.")
 
     enum Switch: String, CaseIterable { case `true`, `false` }
 

@@ -77,7 +77,7 @@ enum TunnelNodeFlags {
         "tls-key", .strings, default: [], placeholder: "path", help: "The key of that certificate, as often.")
     static let admin = Flag(
         "admin-addr", .string, default: "127.0.0.1:9180", placeholder: "address",
-        help: "Where to answer /healthz, /readyz and /metrics over HTTP: host:port, unix:path, or none.")
+        help: "Where the dashboard is, and /healthz, /readyz and /metrics: host:port, unix:path, or none.")
     static let drain = Flag(
         "drain-timeout", .duration, default: .seconds(30),
         help: "How long SIGTERM lets visitors go on, while clients look for another node.")

@@ -31,6 +31,7 @@ extension App {
                 Log.shared.notice("app listens", ["type": type, "address": port.address])
             }
         }
+        await node.announceDashboard()
         await Self.serve(until: events)
         service.stopping()
         let hurry = Task.detached { for await event in events { if case .end = event { exit(1) } } }

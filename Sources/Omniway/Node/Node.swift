@@ -1,3 +1,4 @@
+import Glibc
 public import OmniwayAdmin
 
 /// One running program: its loops, the endpoint for operators, and the parts that live on the loops.
@@ -93,10 +94,18 @@ public actor Node {
         }
     }
 
-    /// Where a person logs in at the dashboard, once; nil without an endpoint for operators.
+    /// Where a person logs in at the dashboard, once; nil where no browser gets to it.
     public func loginLink() async -> String? {
         guard let admin else { return nil }
+        if case .unix = admin.address { return nil }
         return "http://\(admin.address)/#login=\(await admin.makeLogin())"
+    }
+
+    /// Tells the person at the terminal where to log in. Not the log, which those read who only look.
+    package func announceDashboard() async {
+        guard let link = await loginLink() else { return }
+        print("dashboard \(link), good once")
+        fflush(nil)
     }
 
     /// Secrets for the dashboard: the first one for operators, the second for those who only look.
