@@ -79,6 +79,51 @@ private struct Stage {
         const write = (name, value) => { find(`form [name="${name}"]`).value = value }
         const act = (action) => find(`form[data-action="${action}"]`).requestSubmit()
         const press = (action, key) => find(`button[data-action="${action}"][data-key="${key}"]`).click()
+        // What the page itself is answered, the last time and the time before: numbers change from one to the next.
+        const answers = { now: {}, before: {} }
+        const fetchAnswer = window.fetch
+        window.fetch = async (path, options) => {
+            const answer = await fetchAnswer(path, options)
+            const view = path.split(/[/?]/)[path.includes("views") ? 3 : 2]
+            answers.before[view] = answers.now[view]
+            answers.now[view] = await answer.clone().json()
+            return answer
+        }
+        const { words } = await import("/words.js")
+        const say = (text) => words.en[text] ?? text
+        const same = (a, b) => JSON.stringify(a) == JSON.stringify(b)
+        // The one column that the page adds is how fast totals have risen since the last answer.
+        const rate = 3
+        const cellsOf = ({ cells }, { name, columns }) => [...cells].map(({ textContent }) => textContent)
+            .filter((_, index) => name != "meters" || index != rate).slice(0, columns.length)
+        const hasRate = (line, { key, cells: [name, , value] }, before) => {
+            if (!before) return false
+            const earlier = before.rows.find((row) => row.key == key)?.cells[2]
+            const shown = line.cells[rate].textContent
+            if (!name.endsWith("_total")) return shown == ""
+            if (earlier === undefined) return shown == ""
+            return value == earlier ? shown == "0.0" : Number(shown) >= 0
+        }
+        const showsTable = (shown, table, before) => {
+            const lines = [...shown.tBodies[0].rows]
+            return shown.dataset.table == table.name
+                && same(cellsOf(shown.tHead.rows[0], table), table.columns.map(say))
+                && same(lines.map((line) => cellsOf(line, table)), table.rows.map(({ cells }) => cells))
+                && (table.name != "meters" || lines.every((line, index) => hasRate(line, table.rows[index], before)))
+        }
+        const shows = (view) => {
+            const [answer, before] = [answers.now[view], answers.before[view]]
+            if (!answer) return false
+            // The newest one is the first to be read.
+            if (view == "events") return same(texts("#view pre"), answer.events.map(({ text }) => text).reverse())
+            const shown = all("#view table")
+            return same(texts(".figures span"), answer.figures.map(([name]) => say(name)))
+                && same(texts(".figures b"), answer.figures.map(([_, value]) => value))
+                && same(texts("svg [data-node] text"), answer.graph?.nodes.map(({ label }) => label) ?? [])
+                && all("svg line").length == (answer.graph?.edges.length ?? 0)
+                && shown.length == answer.tables.length
+                && answer.tables.every((table, index) => showsTable(shown[index], table, before?.tables.at(-1)))
+        }
         """
 }
 
@@ -90,26 +135,10 @@ private struct Stage {
                     (async () => {
                         \(Stage.tools)
                         await until(() => ready())
-                        // Of these most numbers change between two questions.
-                        const moves = ["overview", "frames"]
-                        const cells = (table) => [...table.tBodies[0].rows].map((row) =>
-                            [...row.cells].slice(0, table.tHead.rows[0].cells.length).map((cell) => cell.textContent))
-                        const isSame = async (view) => {
-                            const answer = await (await fetch(`/api/${view == "events" ? "" : "views/"}${view}`)).json()
-                            const lines = answer.events?.map(({ text }) => text).reverse()
-                            if (lines) return texts("#view pre").join() == lines.join()
-                            const shown = all("#view table")
-                            return shown.length == answer.tables.length
-                                && all(".figures div").length == answer.figures.length
-                                && all("svg [data-node]").length == (answer.graph?.nodes.length ?? 0)
-                                && answer.tables.every(({ name, rows }, index) => shown[index].dataset.table == name
-                                    && (moves.includes(view) || JSON.stringify(cells(shown[index]))
-                                        == JSON.stringify(rows.map((row) => row.cells))))
-                        }
                         const views = all("nav button").map(({ dataset }) => dataset.view)
                         for (const view of views) {
                             await go(view)
-                            await until(() => isSame(view))
+                            await until(() => shows(view))
                         }
                         return views.join(" ")
                     })()
@@ -197,6 +226,7 @@ private struct Stage {
                 act("frames.watch")
                 await until(() => said().startsWith("its frames are kept"))
                 await until(() => texts("td").some((text) => text.includes("room.join")))
+                await until(() => all("#view table").length == 2 && shows("frames"))
                 return texts("td").filter((text) => text.includes("room.join"))[0]
                 """)
             // Again and again: nobody tells when the watch is on.
