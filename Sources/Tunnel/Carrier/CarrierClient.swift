@@ -74,7 +74,8 @@ public final class CarrierClient {
         let proof = CarrierHello.proof("Resume", connection: peer.id, session: session.id, key: session.key)
         let headers: InvokeHeaders = [CarrierHello.Header.session: session.id, CarrierHello.Header.proof: proof]
         invoker.invoke(CarrierHello.Path.resume, headers: headers) { [weak self] result in
-            if case .failure = result { self?.peer.closeConnections(.carrierLost) }
+            // Another server, or the next process of the same one: streams go on over the connections they have.
+            if case .failure = result { self?.peer.retireConnections() }
             if invoker.link != nil { self?.begin() }
         }
     }

@@ -17,6 +17,9 @@ public final class CarrierPeer {
     /// What both ends know since the login; empty before.
     private(set) var key: [UInt8] = []
     private(set) var connections: [MuxConnection] = []
+    /// Of sessions that are over, with streams that are not.
+    private var leaving: [MuxConnection] = []
+    private static let mostLeaving = 64
     /// Pre-authenticated, and waiting for a stream.
     private(set) var idle: [BulkWaiting] = []
     /// Streams that have a connection of their own; some may have ended.
@@ -39,7 +42,7 @@ public final class CarrierPeer {
     /// Whose it is, as far as the command connection says.
     public var terminal: String { invoker?.terminal ?? "" }
     /// Streams and flows that are open.
-    public var streamCount: Int { connections.reduce(0) { $0 + $1.mux.streamCount } }
+    public var streamCount: Int { (connections + leaving).reduce(0) { $0 + $1.mux.streamCount } }
     /// Data connections that are open.
     public var connectionCount: Int { connections.count }
     /// Idle connections for bulk.
@@ -188,9 +191,23 @@ public final class CarrierPeer {
     }
 
     func closeConnections(_ reason: CloseReason) {
-        for connection in connections { connection.carrier?.close(reason) }
-        for idle in idle { idle.link?.close(reason) }
+        for connection in connections + leaving { connection.carrier?.close(reason) }
         for stream in exchange(&bulk, with: []) { loop.link(stream)?.close(.carrierLost) }
+        closeUnused(reason)
+    }
+
+    /// The next session begins without the connections of this one: they end with their streams, or when the other
+    /// side closes them.
+    func retireConnections() {
+        closeUnused(.carrierLost)
+        let old = exchange(&connections, with: [])
+        leaving += old
+        for connection in old { connection.goAway() }
+        for connection in leaving.dropLast(Self.mostLeaving) { connection.carrier?.close(.carrierLost) }
+    }
+
+    private func closeUnused(_ reason: CloseReason) {
+        for idle in idle { idle.link?.close(reason) }
         for stream in exchange(&waiting, with: []) { stream.link?.close(.carrierLost) }
     }
 }
@@ -204,6 +221,7 @@ extension CarrierPeer: MuxOwner {
 
     func ended(_ connection: MuxConnection, _ reason: CloseReason) {
         connections.removeAll { $0 === connection }
+        leaving.removeAll { $0 === connection }
         if !hasSpare { wantsConnection() }
     }
 }

@@ -9,6 +9,8 @@ public final class CarrierServer: LinkIntake {
     let codec = InvokeCodec()
     /// What the peers may call. The paths of connections are taken.
     public let routes: InvokeRoutes
+    /// How long streams outlive their command connection.
+    var keep: Duration
     private let budget: MuxBudget
     private weak var owner: (any CarrierOwner)?
     private var peers: [String: CarrierPeer] = [:]
@@ -18,6 +20,7 @@ public final class CarrierServer: LinkIntake {
     ) {
         (self.loop, self.settings, self.routes, self.owner) = (loop, settings, routes, owner)
         budget = MuxBudget(settings.loopBudget)
+        keep = settings.keep
         routes.twoWay(CarrierHello.Path.resume) { [weak self] request, invoker, answer in
             self?.resume(request, invoker, answer)
         }
@@ -43,7 +46,7 @@ public final class CarrierServer: LinkIntake {
     /// Its connections wait for the next command connection of the same peer.
     private func lost(_ peer: CarrierPeer) {
         if peer.hasNothing { return forget(peer) }
-        loop.after(settings.keep, Forgetting(peer, at: self))
+        loop.after(keep, Forgetting(peer, at: self))
     }
 
     fileprivate func forget(_ peer: CarrierPeer) {

@@ -106,6 +106,11 @@ final class Transfers {
 
     func connections(of rule: String) -> Int { open[rule] ?? 0 }
 
+    /// Whether a visitor waits for a target of this client.
+    func isAwaited(_ client: String) -> Bool {
+        waiting > 0 && all.values.contains { $0.isWaiting && $0.rule.target == client }
+    }
+
     /// Another of the group takes the visitor; false when nobody is left.
     fileprivate func tryNext(_ transfer: Transfer) -> Bool {
         node.groups.failed(transfer.rule)

@@ -194,12 +194,27 @@ public final class TunnelNode: LinkIntake {
         isDraining = true
         ports.closeAll()
         ledger.flush()
-        for client in sessions.keys.sorted() {
+        server.keep = max(server.keep, keep)
+        sendAway(until: loop.now + min(keep, Self.meeting))
+        health.lease = nil  // With it go this node's records.
+        loop.after(keep, self, token: Token.drained)
+    }
+
+    /// A client whose target a visitor waits for goes when they have met, or their time is over.
+    private func sendAway(until end: Moment) {
+        for client in sessions.keys.sorted() where loop.now >= end || !transfers.isAwaited(client) {
             guard let session = sessions[client] else { continue }
             kick(session, .reconnect, "the node is going away", by: "")
         }
-        health.lease = nil  // With it go this node's records.
-        loop.after(keep, self, token: Token.drained)
+        if !sessions.isEmpty { loop.after(.milliseconds(5), Sending(self, until: end)) }
+    }
+    private static let meeting = Duration.seconds(1)
+
+    private final class Sending: TimerTarget {
+        private weak var node: TunnelNode?
+        private let end: Moment
+        init(_ node: TunnelNode, until end: Moment) { (self.node, self.end) = (node, end) }
+        func timerFired(_ token: UInt64, on loop: Loop) { node?.sendAway(until: end) }
     }
 
     /// Ends all connections at once.
