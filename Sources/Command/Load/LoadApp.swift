@@ -28,6 +28,18 @@ final class LoadApp: LoadConnection {
         guard phase == .connecting else { return client.disconnect() }
         self.client = client
         opened()
+        if shard.loop.start(Watching(self, client)) == nil { lost("too much async work") }
+    }
+
+    /// Who says nothing hears too that the connection has ended.
+    private final class Watching: LoopTask {
+        private let connection: LoadApp
+        private let client: AppClient
+        init(_ connection: LoadApp, _ client: AppClient) { (self.connection, self.client) = (connection, client) }
+
+        nonisolated(nonsending) func run() async {
+            for await state in client.states { if case .ended = state { connection.look(at: client) } }
+        }
     }
 
     override func send(due: Moment) -> Bool {
@@ -51,7 +63,8 @@ final class LoadApp: LoadConnection {
                 connection.ended(client) { $0.answered(due, at: $0.shard.loop.clockTime, bytes: answer.count) }
             } catch {
                 let name = LoadApp.name(of: error)
-                connection.ended(client) { $0.failed(name) }
+                // With its connection, which says so of all that was under way.
+                if !connection.look(at: client) { connection.ended(client) { $0.failed(name) } }
             }
         }
     }
@@ -60,9 +73,16 @@ final class LoadApp: LoadConnection {
     private func ended(_ client: AppClient, _ note: (LoadApp) -> Void) {
         guard client === self.client else { return }
         note(self)
-        guard case .ended(let error) = client.state else { return goOn() }
+        if !look(at: client) { goOn() }
+    }
+
+    /// Whether the present connection has ended.
+    @discardableResult
+    private func look(at client: AppClient) -> Bool {
+        guard client === self.client, case .ended(let error) = client.state else { return false }
         lost(Self.name(of: error))
         self.client = nil
+        return true
     }
 
     override func hangUp() { exchange(&client, with: nil)?.disconnect() }

@@ -99,7 +99,13 @@ class LoadConnection {
         let wasOpen = phase == .open
         guard phase != .away else { return }
         phase = .away
-        shard.failed(wasOpen ? "lost: \(what)" : "connect: \(what)", count: wasOpen ? max(1, underWay) : 1)
+        if !wasOpen {
+            shard.failed("connect: \(what)")
+        } else if underWay > 0 {
+            shard.failed("lost: \(what)", count: underWay)
+        } else {
+            shard.failed("closed: \(what)")
+        }
         underWay = 0
         failures += 1
         connectSoon(Self.pause.pause(after: failures, chance: shard.loop.random.next()))
