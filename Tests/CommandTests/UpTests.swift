@@ -75,7 +75,7 @@ final class PlainClient {
 @Suite(.timeLimit(.minutes(2))) struct UpTests {
 
     @Test func `a node says where it listens, echoes, and ends with success when it is told to`() async throws {
-        let node = try await RunningNode.start("--loops 2")
+        let node = try await RunningNode.start("--loops 2 --drain-timeout 100ms")
         #expect(await node.program.lines.first == "omniway 0.1.0, 2 loops")
         let client = try PlainClient(node.address)
         #expect(client.ask("hello") == "hello")

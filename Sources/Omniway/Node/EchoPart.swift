@@ -10,18 +10,24 @@ public struct EchoPart: NodePart {
     }
 
     private let listening: Listening
+    private let intakes: [LoopBound<EchoIntake>]
 
     public init(_ configuration: Configuration, on loops: EventLoops) async throws(ListenError) {
         let idleLimit = configuration.idleLimit
-        let intakes = await loops.own { _ in EchoIntake(idleLimit: idleLimit) }
+        intakes = await loops.own { _ in EchoIntake(idleLimit: idleLimit) }
         listening = try await StreamAcceptor(configuration.address, limits: configuration.limits).open(into: intakes)
     }
 
     public var ports: [Node.Port] { [Node.Port("echo", at: listening.address)] }
 
+    /// Accepts no more, and echoes until who is there has gone. Returns how many have not in time.
     public func stop(within limit: Duration) async -> Int {
         await listening.stop()
-        return 0
+        return await left(after: limit) {
+            var count = 0
+            for intake in intakes { count += await intake.run { loop, intake in intake.count(on: loop) } }
+            return count
+        }
     }
 }
 
@@ -43,4 +49,10 @@ package final class EchoIntake: LinkIntake, LinkHandler {
     }
 
     package func finished(_ link: Link) { link.finish() }
+
+    fileprivate func count(on loop: Loop) -> Int {
+        var count = 0
+        loop.forEachLink { if $0.handler === self { count += 1 } }
+        return count
+    }
 }

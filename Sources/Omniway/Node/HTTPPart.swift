@@ -18,9 +18,14 @@ public struct HTTPPart: NodePart {
 
     public var ports: [Node.Port] { [Node.Port(name, at: "http://\(address)")] }
 
+    /// Accepts no more, and lets answers that are due go out. Returns how many have not in time.
     public func stop(within limit: Duration) async -> Int {
         await listening.stop()
         for server in servers { await server.run { _, server in server.drain() } }
-        return 0
+        return await left(after: limit) {
+            var count = 0
+            for server in servers { count += await server.run { _, server in server.connectionCount } }
+            return count
+        }
     }
 }

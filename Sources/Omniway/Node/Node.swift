@@ -9,7 +9,7 @@ public import OmniwayAdmin
 /// await node.ready()
 /// ```
 ///
-/// Parts start in the order of the calls, and stop in the reverse one.
+/// Parts start in the order of the calls. They stop together, so that none still accepts while another waits.
 public actor Node {
     public struct Configuration: Sendable {
         public var loops = EventLoops.defaultCount
@@ -134,19 +134,20 @@ public actor Node {
 
     private func end() async -> Int {
         admin?.readiness.state = .draining
-        let deadline = ContinuousClock.now + drainLimit
+        let (deadline, limit) = (ContinuousClock.now + drainLimit, drainLimit)
         var cutOff = 0
-        while let part = parts.popLast() {
-            cutOff += await part.stop(within: max(.zero, ContinuousClock.now.duration(to: deadline)))
+        await withTaskGroup(of: Int.self) { stops in
+            for part in exchange(&parts, with: []) { stops.addTask { await part.stop(within: limit) } }
+            for await count in stops { cutOff += count }
         }
         // A part that is being made needs the loops.
         if starts > 0 {
-            let limit = Task {
+            let end = Task {
                 do { try await Task.sleep(until: deadline, clock: .continuous) } catch { return }
                 giveUpOnStarts()
             }
             await withCheckedContinuation { waitsForStarts.append($0) }
-            limit.cancel()
+            end.cancel()
         }
         await loops.shutdown()
         await admin?.stop()
@@ -174,6 +175,16 @@ public protocol NodePart: Sendable {
     /// Accepts no more, lets what is under way come to its end, at most so long, and ends. Returns how many
     /// connections were cut off.
     func stop(within limit: Duration) async -> Int
+}
+
+/// Waits for what comes to its end by itself, at most so long. Returns how much has not.
+func left(after limit: Duration, of count: () async -> Int) async -> Int {
+    let deadline = ContinuousClock.now + limit
+    while true {
+        let count = await count()
+        if count == 0 || ContinuousClock.now >= deadline { return count }
+        try? await Task.sleep(for: .milliseconds(20))  // Cancelled or not, the deadline is what counts.
+    }
 }
 
 extension NodePart {

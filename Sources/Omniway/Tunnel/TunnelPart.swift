@@ -135,14 +135,8 @@ public actor TunnelPart: NodePart {
         await node.run { _, node in node.drain(keep: limit) }
         await door.run { _, door in door.drain() }
         for entrance in web { await entrance.run { _, entrance in entrance.drain() } }
-        let deadline = ContinuousClock.now + limit
-        while await node.run({ _, node in node.transferCount }) > 0, ContinuousClock.now < deadline {
-            try? await Task.sleep(for: .milliseconds(50))  // Cancelled or not, the deadline is what counts.
-        }
-        let cutOff = await node.run { _, node in
-            defer { node.close() }
-            return node.transferCount
-        }
+        let cutOff = await left(after: limit) { await node.run { _, node in node.transferCount } }
+        await node.run { _, node in node.close() }
         await registry.close()
         return cutOff
     }

@@ -25,9 +25,18 @@ public final class HTTPServer: LinkIntake {
     /// Ends connections that wait for another request, and the others with the response that is due.
     public func drain() {
         isDraining = true
+        for connection in connections { connection.drain() }
+    }
+
+    /// Connections that are open, those not included that are WebSockets by now.
+    public var connectionCount: Int { connections.count }
+
+    private var connections: [HTTPConnection] {
+        var found: [HTTPConnection] = []
         loop.forEachLink { link in
-            if let connection = link.handler as? HTTPConnection, connection.server === self { connection.drain() }
+            if let connection = link.handler as? HTTPConnection, connection.server === self { found.append(connection) }
         }
+        return found
     }
 
     /// The value of Date for a response that is written now.

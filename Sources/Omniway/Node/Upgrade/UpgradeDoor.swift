@@ -37,6 +37,6 @@ public struct UpgradeDoor: NodePart {
     public func stop(within limit: Duration) async -> Int {
         await listening.stop()
         await server.run { _, server in server.drain() }
-        return 0
+        return await left(after: limit) { await server.run { _, server in server.connectionCount } }
     }
 }
