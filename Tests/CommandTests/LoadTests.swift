@@ -15,6 +15,42 @@ private final class Liar: LinkIntake, LinkHandler {
     }
 }
 
+/// Answers three messages of a connection, and closes it.
+private final class Closer: LinkIntake {
+    func accept(_ link: Link) -> (any LinkHandler)? { Answers() }
+
+    private final class Answers: LinkHandler {
+        private var left = 3 * 64
+        func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+            let count = min(left, bytes.byteCount)
+            link.write(bytes.extracting(0..<count))
+            left -= count
+            if left == 0 { link.close(.done) }
+            return bytes.byteCount
+        }
+    }
+}
+
+/// An echo that swallows every fourth datagram.
+private final class Leak: LinkIntake, LinkHandler {
+    private var count = 0
+    func accept(_ link: Link) -> (any LinkHandler)? { self }
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        count += 1
+        if !count.isMultiple(of: 4) { link.write(bytes) }
+        return bytes.byteCount
+    }
+}
+
+/// An echo that says everything twice.
+private final class Doubling: LinkIntake, LinkHandler {
+    func accept(_ link: Link) -> (any LinkHandler)? { self }
+    func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
+        for _ in 0..<2 { link.write(bytes) }
+        return bytes.byteCount
+    }
+}
+
 @Suite(.timeLimit(.minutes(2))) struct LoadTests {
     private static func plan(
         _ kind: LoadPlan.Kind, over dialer: some Dialer, _ change: (inout LoadPlan) -> Void = { _ in }
@@ -84,6 +120,55 @@ private final class Liar: LinkIntake, LinkHandler {
         #expect(absent.text.contains("errors    connect: connect-failed "))
     }
 
+    @Test func `a connection that ends with nothing under way is closed, and one with a message lost`() async throws {
+        let loops = EventLoops(count: 1)
+        let closers = try await StreamAcceptor(.loopback()).open(into: await loops.own { _ in Closer() })
+        let quiet = try await LoadRun(
+            Self.plan(.echo, over: StreamDialer(closers.address)) { ($0.connections, $0.rate) = (1, 20) }
+        ).result()
+        #expect(quiet.counts.answers > 0)
+        #expect((quiet.counts.errors["closed: finished"] ?? 0) > 0, "\(quiet.text)")
+        let busy = try await LoadRun(
+            Self.plan(.echo, over: StreamDialer(closers.address)) { $0.inFlight = 50 }
+        ).result()
+        #expect(busy.counts.errors.contains { $0.key.hasPrefix("lost: ") && $0.value > 1 }, "\(busy.text)")
+        await loops.shutdown()
+    }
+
+    @Test func `datagrams are answered as they come and by a rate, and those that are lost are counted`() async throws {
+        let loops = EventLoops(count: 1)
+        let echoes = await loops.own { _ in EchoIntake(idleLimit: .zero) }
+        let good = try await DatagramAcceptor(.loopback()).open(into: echoes)
+        func plan(_ address: SocketAddress, _ change: (inout LoadPlan) -> Void) -> LoadPlan {
+            Self.plan(.udp, over: DatagramDialer(address)) { plan in
+                plan.patience = .milliseconds(300)
+                change(&plan)
+            }
+        }
+        let closed = try await LoadRun(plan(good.address) { ($0.renew, $0.size) = (20, 1000) }).result()
+        #expect(closed.isGood, "\(closed.text)")
+        #expect(closed.counts.answers > 100 && closed.counts.connects > 4)
+        #expect(closed.counts.bytes == closed.counts.answers * 1000)
+        let open = try await LoadRun(plan(good.address) { ($0.rate, $0.inFlight) = (1000, 64) }).result()
+        #expect(open.isGood, "\(open.text)")
+        #expect(299...302 ~= open.counts.answers)
+        // Every fourth datagram has no answer; one without is no answer to another.
+        let leaky = try await DatagramAcceptor(.loopback()).open(into: await loops.own { _ in Leak() })
+        let lossy = try await LoadRun(
+            plan(leaky.address) { ($0.rate, $0.inFlight, $0.warmUp) = (1000, 1024, .zero) }
+        ).result()
+        #expect(!lossy.isGood)
+        let lost = lossy.counts.errors["lost"] ?? 0
+        #expect(Array(lossy.counts.errors.keys) == ["lost"], "\(lossy.text)")
+        #expect(299...302 ~= lossy.counts.answers + lost)
+        #expect(74...76 ~= lost)
+        let doubling = try await DatagramAcceptor(.loopback()).open(into: await loops.own { _ in Doubling() })
+        let twice = try await LoadRun(plan(doubling.address) { $0.inFlight = 1 }).result()
+        #expect((twice.counts.errors["twice"] ?? 0) > 0, "\(twice.text)")
+        #expect(twice.counts.answers > 0)
+        await loops.shutdown()
+    }
+
     @Test(arguments: [GatewayDialect.v1, .v2], [false, true])
     func `a gateway is loaded from both sides, also over snet`(_ dialect: GatewayDialect, _ isSnet: Bool) async throws {
         let loops = EventLoops(count: 1)
@@ -143,6 +228,9 @@ private final class Liar: LinkIntake, LinkHandler {
         await loops.shutdown()
         let failed = try await RunningGateway.script("\(omniway) load echo \(address) --duration 100ms 2>&1")
         #expect(failed.last == "code 1")
+        let datagrams = try await RunningGateway.script("\(omniway) load udp tcp://\(address) 2>&1")
+        #expect(datagrams.first?.contains("is no address of UDP; write host:port, or udp:// before it") == true)
+        #expect(datagrams.last == "code 64")
         let unsaid = try await RunningGateway.script("\(omniway) load app \(address) 2>&1")
         #expect(unsaid == ["omniway load: an app is asked at a route; say which by --route", "code 64"])
     }

@@ -5,10 +5,10 @@ import OmniwayMain
 
 /// `omniway load`: asks a server as much as it can answer, or as often as it is told to, and says how that went.
 enum Load {
-    private static let kind = Argument<LoadPlan.Kind>("kind", .choice, help: "What is loaded: echo, gateway or app.")
+    private static let kind = Argument<LoadPlan.Kind>("kind", .choice, help: "What is loaded: echo, udp, gateway or app.")
     private static let address = Argument(
         "address", .string,
-        help: "Where: host:port, unix:path, or a URL that begins with tcp, tls, ws or wss. An app without is by tcp.")
+        help: "Where: host:port, unix:path, or a URL that begins with tcp, udp, tls, ws or wss. An app without is by tcp.")
     private static let connections = Flag(
         "connections", .integer(1...1_000_000), default: 10, placeholder: "count", help: "Connections at once, in all.")
     private static let inFlight = Flag(
@@ -49,8 +49,9 @@ enum Load {
     static let command = Command(
         "load", summary: "Loads a server, and says how many messages it answered and how fast.",
         notes: """
-            What is loaded is echo, anything that sends back what it gets, also behind a port of a tunnel; gateway, \
-            whose server does so; or app, which answers at a route. With --rate a message counts from when it was due, \
+            What is loaded is echo, anything that sends back what it gets, also behind a port of a tunnel; udp, the \
+            same with datagrams, of which one without an answer within --timeout (1s unless given) is lost; gateway, \
+            whose server echoes; or app, which answers at a route. With --rate a message counts from when it was due, \
             also when it had to wait for those before it. Ends with 1 if anything failed.
             """,
         flags: [
@@ -87,15 +88,18 @@ enum Load {
 
     private static func plan(_ call: Invocation) throws -> LoadPlan {
         let access = try ServerAccess(call)
-        let target = try ServerTarget(call[address])
-        var plan = LoadPlan(kind: call[kind], place: call[address], dialer: try dialer(target, access, call))
+        var plan = LoadPlan(kind: call[kind], place: call[address], dialer: try dialer(access, call))
         plan.connections = call[connections]
         plan.rate = Double(call[rate])
         plan.inFlight = plan.rate > 0 && !call.given(inFlight) ? 1024 : call[inFlight]
         guard 8...1 << 20 ~= call[size] else { throw LoadMistake("--size goes from 8 to 1M") }
+        guard plan.kind != .udp || call[size] <= mostDatagram else {
+            throw LoadMistake("a datagram has at most \(mostDatagram) bytes; write a smaller --size")
+        }
         guard call[duration] > .zero else { throw LoadMistake("--duration is above zero") }
         plan.size = call[size]
         (plan.duration, plan.warmUp, plan.patience) = (call[duration], call[warmUp], access.timeout)
+        if plan.kind == .udp, !call.given(ServerAccess.timeout) { plan.patience = .seconds(1) }
         (plan.renew, plan.loops) = (call[renew], call[loops])
         plan.server = EndpointID(rawValue: UInt32(call[server]))
         plan.dialect = call[dialect] == .v1 ? .v1 : .v2
@@ -118,11 +122,22 @@ enum Load {
         return try target.dialer(scheme, trust: access.trust(of: target), mostPacketBytes: 4 << 20)
     }
 
-    private static func dialer(
-        _ target: ServerTarget, _ access: ServerAccess, _ call: Invocation
-    ) throws -> any Dialer {
-        let dialer = try dialer(target, access)
+    private static func dialer(_ access: ServerAccess, _ call: Invocation) throws -> any Dialer {
+        if call[kind] == .udp { return try datagramDialer(call) }
+        let dialer = try dialer(try ServerTarget(call[address]), access)
         return call[snet] ? SnetClient().over(dialer) : dialer
+    }
+
+    private static let mostDatagram = 65_507
+
+    private static func datagramDialer(_ call: Invocation) throws -> any Dialer {
+        let text = call[address]
+        let place = text.hasPrefix("udp://") ? String(text.dropFirst(6)) : text
+        guard let host = HostPort(place), !host.host.isEmpty else {
+            throw LoadMistake("\(text) is no address of UDP; write host:port, or udp:// before it")
+        }
+        if call[snet] { throw LoadMistake("--snet makes streams, and a load of UDP has none; leave it out") }
+        return DatagramDialer(host)
     }
 }
 

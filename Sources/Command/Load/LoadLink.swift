@@ -60,7 +60,7 @@ final class LoadLink: LoadConnection {
 
     override func send(due: Moment) -> Bool {
         guard let link, !link.isFull else { return false }
-        for index in 0..<8 { message[index] = UInt8(truncatingIfNeeded: nextNumber >> (8 * UInt64(index))) }
+        message.begin(with: nextNumber)
         nextNumber += 1
         dues.append(due)
         link.write(message)

@@ -2,7 +2,7 @@ import Omniway
 
 /// What `omniway load` is to do.
 struct LoadPlan: Sendable {
-    enum Kind: String, CaseIterable, Sendable { case echo, gateway, app }
+    enum Kind: String, CaseIterable, Sendable { case echo, udp, gateway, app }
 
     var kind: Kind
     /// What people call the server.

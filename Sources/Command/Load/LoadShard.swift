@@ -38,7 +38,12 @@ final class LoadShard {
         measured = began + plan.warmUp
         ends = measured + plan.duration
         for number in 0..<count {
-            let connection: LoadConnection = plan.kind == .app ? LoadApp(self) : LoadLink(self)
+            let connection: LoadConnection =
+                switch plan.kind {
+                case .echo, .gateway: LoadLink(self)
+                case .udp: LoadDatagrams(self)
+                case .app: LoadApp(self)
+                }
             connections.append(connection)
             loop.after(.microseconds(50 * number), connection, token: LoadConnection.connectToken)
         }
@@ -102,7 +107,7 @@ final class LoadShard {
 
     private func end() {
         guard phase != .over else { return }
-        failed("no answer", count: connections.reduce(0) { $0 + $1.underWay })
+        failed(plan.kind == .udp ? "lost" : "no answer", count: connections.reduce(0) { $0 + $1.underWay })
         phase = .over
         for connection in connections { connection.close() }
         tellOver.finish()

@@ -62,7 +62,7 @@ struct ServerAccess {
     private static let insecure = Flag(
         "tls-insecure", .boolean, default: false,
         help: "Accept any certificate. Whoever is between could then read and change everything.")
-    private static let timeout = Flag(
+    static let timeout = Flag(
         "timeout", .duration, default: .seconds(5), help: "How long to wait for a connection, and for an answer.")
     static let flags: [any AnyFlag] = [pin, roots, insecure, timeout]
 
