@@ -38,7 +38,7 @@ private final class Tally: Sendable {
 }
 
 /// One process after another at the same ports.
-private struct Succeeding {
+struct Succeeding {
     /// The first one, whose output the later ones have too.
     let program: TestProgram
     let door: String

@@ -84,6 +84,7 @@ public final class CarrierClient {
         session = (peer.id, peer.key)
         isAttached = true
         failures = 0
+        peer.attached()
         for _ in peer.connectionCount..<max(settings.connections.lowerBound, peer.connectionCount) { dialData() }
         dialIdle()
         if shrinking == nil { shrinking = loop.after(Self.shrinkTime, self, token: Token.shrink) }

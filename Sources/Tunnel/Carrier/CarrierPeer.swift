@@ -28,6 +28,9 @@ public final class CarrierPeer {
     private weak var owner: (any CarrierOwner)?
     private var waiting: [MuxStream] = []
     private var isClosed = false
+    /// There is a new command connection, and nobody knows yet whether its other end is that of the connections here:
+    /// streams wait until it has said so.
+    private var isResuming = false
     /// On the dialling side: asks for another data connection, and for idle ones.
     var wantsConnection: () -> Void = {}
     var wantsIdle: () -> Void = {}
@@ -73,7 +76,7 @@ public final class CarrierPeer {
 
     /// A stream that will carry much: over a connection of its own, if one is ready.
     public func dialBulk(deadline: Duration = .seconds(10), handler: any LinkHandler) -> Link? {
-        guard let idle = idle.popLast() else { return dial(deadline: deadline, handler: handler) }
+        guard !isResuming, let idle = idle.popLast() else { return dial(deadline: deadline, handler: handler) }
         wantsIdle()
         return idle.give(to: handler)
     }
@@ -99,6 +102,7 @@ public final class CarrierPeer {
 
     /// The least loaded connection, of those without bulk if there are any.
     private func choose() -> MuxConnection? {
+        if isResuming { return nil }
         var best: MuxConnection?
         for connection in connections where connection.mayOpen {
             guard let other = best else {
@@ -123,9 +127,20 @@ public final class CarrierPeer {
         let connection = MuxConnection(side, over: carrier, budget: budget, limits: limits, owner: self)
         connections.append(connection)
         connection.start()
+        if !isResuming { letIn() }
+    }
+
+    /// Streams that have waited for a connection.
+    private func letIn() {
         for stream in exchange(&waiting, with: []) where stream.link != nil {
-            if !connection.open(stream) { waiting.append(stream) }
+            if choose()?.open(stream) != true { waiting.append(stream) }
         }
+    }
+
+    /// The connections that are here now lead to the other end of the command connection.
+    func attached() {
+        isResuming = false
+        letIn()
     }
 
     /// Neither connections nor streams.
@@ -172,6 +187,7 @@ public final class CarrierPeer {
 
     func open(_ invoker: Invoker) {
         (self.invoker, id) = (invoker, invoker.id)
+        isResuming = !connections.isEmpty || !idle.isEmpty
         invoker.onClose = { [weak self] invoker, reason in self?.lost(invoker, reason) }
         owner?.opened(self)
     }
@@ -179,6 +195,7 @@ public final class CarrierPeer {
     private func lost(_ invoker: Invoker, _ reason: CloseReason) {
         guard self.invoker === invoker else { return }
         self.invoker = nil
+        isResuming = false
         owner?.lost(self, reason)
         onEnd()
     }
@@ -193,22 +210,19 @@ public final class CarrierPeer {
     func closeConnections(_ reason: CloseReason) {
         for connection in connections + leaving { connection.carrier?.close(reason) }
         for stream in exchange(&bulk, with: []) { loop.link(stream)?.close(.carrierLost) }
-        closeUnused(reason)
+        for idle in idle { idle.link?.close(reason) }
+        for stream in exchange(&waiting, with: []) { stream.link?.close(.carrierLost) }
     }
 
-    /// The next session begins without the connections of this one: they end with their streams, or when the other
-    /// side closes them.
+    /// The other end does not have the connections of the session before: they end with their streams, or when who
+    /// has them closes them.
     func retireConnections() {
-        closeUnused(.carrierLost)
+        isResuming = false
+        for idle in idle { idle.link?.close(.carrierLost) }
         let old = exchange(&connections, with: [])
         leaving += old
         for connection in old { connection.goAway() }
         for connection in leaving.dropLast(Self.mostLeaving) { connection.carrier?.close(.carrierLost) }
-    }
-
-    private func closeUnused(_ reason: CloseReason) {
-        for idle in idle { idle.link?.close(reason) }
-        for stream in exchange(&waiting, with: []) { stream.link?.close(.carrierLost) }
     }
 }
 

@@ -135,6 +135,35 @@ import Testing
         }
     }
 
+    @Test func `with another server streams that are open go on, and new ones wait until they lead there`()
+        async throws
+    {
+        let world = try await CarrierWorld { $0.echoes = true }
+        await world.dial("old")
+        let elsewhere = InProcess()
+        let other = await world.world.loops[1].own { loop in
+            let node = NodeSide(on: loop, CarrierSettings())
+            node.echoes = true
+            return node
+        }
+        _ = try await elsewhere.open(into: [await other.map { _, node in ServerIntake(node.server) }])
+        await world.client.run { _, client in
+            client.attaching = { client.dial("new") }
+            client.peer?.invoker?.close(.reset)
+            client.client?.connect(by: elsewhere)
+        }
+        world.world.advance(by: .seconds(1))
+        await world.client.run { _, client in client.links[0].write(Array(" goes on".utf8)) }
+        world.world.settle()
+        #expect(await world.answers == ["old goes on", "new"])
+        #expect(await world.node.run { _, node in node.peers[0].streamCount } == 1)
+        #expect(await other.run { _, node in node.peers[0].streamCount } == 1)
+        // The first server forgets a client that does not come back.
+        world.world.advance(by: .seconds(31))
+        #expect(await world.client.run { _, client in client.recorders[0].closeReason } == .carrierLost)
+        #expect(await world.client.run { _, client in client.recorders[1].closeReason } == nil)
+    }
+
     @Test(arguments: [(false, CloseReason.carrierLost), (true, .reset)])
     func `streams of a client that does not come back end after a while`(isBulk: Bool, reason: CloseReason)
         async throws

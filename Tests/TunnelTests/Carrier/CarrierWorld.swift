@@ -63,6 +63,8 @@ final class ClientSide: CarrierOwner {
     private(set) var opened = 0
     var key = NodeSide.key
     var refuses = true
+    /// Called when it is not said yet whether the connections of before go on.
+    var attaching: () -> Void = {}
 
     init(on loop: Loop, _ dialer: some Dialer, _ settings: CarrierSettings) {
         client = CarrierClient(on: loop, dialer: dialer, terminal: "c-1", settings: settings, owner: self)
@@ -97,6 +99,7 @@ final class ClientSide: CarrierOwner {
             guard case .success = result else { return }
             peer.authorize(self.key)
             self.client?.attach()
+            self.attaching()
         }
     }
     func lost(_ peer: CarrierPeer, _ reason: CloseReason) { lost.append(reason) }
