@@ -7,7 +7,12 @@ struct Members: Codable { let names: [String] }
 
 /// A room: who joins has a name, and hears what all in it say.
 public func roomApp() throws -> App {
-    let app = App(type: "room")
+    var settings = AppSettings()
+    // At its end sessions are closed one by one, each with nothing under way, so that all can come back.
+    var drain = AppSettings.SessionDrain()
+    (drain.limit, drain.spread) = (.zero, .milliseconds(500))
+    settings.drain = drain
+    let app = App(type: "room", settings: settings)
     try app.groups.create("room")
 
     app.on("room.join") { (join: Join, context) in

@@ -179,6 +179,29 @@ import Testing
         #expect(await slow.isOver)
     }
 
+    @Test func `a session ends with its own answer, and waits for nobody else's`() async throws {
+        let app = app { ($0.limit, $0.spread) = (.zero, .zero) }
+        let world = try await AppWorld(app, loops: 2)
+        let (first, second, idle) = (await world.player(), await world.player(), await world.player())
+        await first.request("room.slow", "first")
+        world.world.advance(by: .seconds(1))
+        await second.request("room.slow", "second")
+        async let cutOff = app.stop()
+        while await !idle.isOver {
+            world.world.settle()
+            await Task.yield()
+        }
+        world.world.advance(by: .milliseconds(2500))
+        #expect(await first.message()?.text == "first")
+        #expect(await first.isOver)
+        #expect(await !second.isOver)
+        world.world.advance(by: .seconds(3))
+        #expect(await cutOff == 0)
+        world.world.settle()
+        #expect(await second.message()?.text == "second")
+        #expect(await second.isOver)
+    }
+
     @Test func `it always ends: loops that end while an app drains let it go`() async throws {
         let app = app()
         let world = try await AppWorld(app)

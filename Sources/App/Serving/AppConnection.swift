@@ -26,6 +26,8 @@ final class AppConnection: LinkHandler, Caller {
     /// It is among those that the shard reads again when there is room.
     private var isInLine = false
     private var isStopped = false
+    /// It ends with the last answer that is due.
+    var leavesWhenIdle = false
     /// On a link that keeps messages: what has come of one that is not whole, or could not be handled yet.
     private var held: [UInt8] = []
     private var heldIsWhole = false
@@ -295,6 +297,7 @@ final class AppConnection: LinkHandler, Caller {
         shard.callEnded()
         if let index = calls.firstIndex(where: { $0 === call }) { calls.remove(at: index) }
         roomAgain()
+        leaveIfIdle()
     }
 
     private func overloaded(_ id: UInt64) {

@@ -52,5 +52,12 @@ final class SessionClosing: TimerTarget {
 }
 
 extension AppConnection {
-    fileprivate func closeWhenIdle() { if isIdle { link.close(.shutdown) } else { stopReading() } }
+    /// Reads no more, and ends at once or with the last answer that is due: a message that comes after that is lost.
+    fileprivate func closeWhenIdle() {
+        leavesWhenIdle = true
+        stopReading()
+        leaveIfIdle()
+    }
+
+    func leaveIfIdle() { if leavesWhenIdle, isIdle { link.close(.shutdown) } }
 }
