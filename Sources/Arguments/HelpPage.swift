@@ -14,9 +14,23 @@ struct HelpPage {
         return [
             filled("Usage: " + usage), filled(command.summary),
             table("Commands:", commands), table("Arguments:", arguments), table("Flags:", flags),
-            command.notes.split(separator: "\n", omittingEmptySubsequences: false)
-                .map { $0.count > width ? filled(String($0)) : String($0) }.joined(separator: "\n"),
+            notes,
         ].filter { !$0.isEmpty }.joined(separator: "\n\n")
+    }
+
+    /// Prose fills the width, wherever its lines end in the source; empty and indented lines stay as they are.
+    private var notes: String {
+        var (notes, prose): ([String], [Substring]) = ([], [])
+        for line in (command.notes + "\n").split(separator: "\n", omittingEmptySubsequences: false) {
+            if let first = line.first, first != " " {
+                prose.append(line)
+                continue
+            }
+            if !prose.isEmpty { notes.append(filled(prose.joined(separator: " "))) }
+            prose = []
+            notes.append(String(line))
+        }
+        return notes.dropLast().joined(separator: "\n")
     }
 
     private var usage: String {

@@ -73,3 +73,16 @@ import Testing
               --help  Shows this help. (also -h)
             """)
 }
+
+@Test func `the lines of notes fill the width, and those that are indented stay as they are`() throws {
+    let long = (1...25).map { "word\($0)" }
+    let notes = "\(long.prefix(16).joined(separator: " "))\n\(long.dropFirst(16).joined(separator: " "))\n\n    a  b\nend"
+    let command = Command("tool", summary: "Does it.", notes: notes)
+    guard case .help(let text) = try command.parse(["--help"]) else {
+        Issue.record("no help")
+        return
+    }
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).suffix(5).map(String.init)
+    #expect(lines[0].hasSuffix("word15") && lines[1].hasPrefix("word16 word17 "))
+    #expect(lines[2...] == ["", "    a  b", "end"])
+}

@@ -23,7 +23,7 @@ enum Expose {
     static let command = Command(
         "expose", summary: "Gives a port of this machine a public address, through a node.",
         notes: """
-            omniway expose tcp 22 --node node.example     then: ssh -p <port> node.example
+                omniway expose tcp 22 --node node.example     then: ssh -p <port> node.example
             The address stays the same when it is started again: what it is for has an identity of its own, in
             $OMNIWAY_DATA or ~/.omniway. Nothing but the target can be reached through it. Ctrl-C ends it.
             """,

@@ -5,7 +5,7 @@ import OmniwayMain
 /// What `omniway up` can be told: in its file, by variables, and by flags.
 enum UpSettings {
     static let parts = Flag(
-        "parts", .strings, default: Part.allCases.map(\.rawValue), placeholder: "part",
+        "parts", .strings, default: ["gateway", "room", "tunnel", "mesh"], placeholder: "part",
         help: "What the node has: gateway, room, tunnel, mesh, echo.")
     static let data = Flag(
         "data", .string, default: "", placeholder: "path",
@@ -74,7 +74,7 @@ enum UpSettings {
     static let all = Settings(
         prefix: "OMNIWAY",
         [
-            SettingsSection("", flags: process, defaults: ["parts": ["gateway", "room", "tunnel", "mesh"]]),
+            SettingsSection("", flags: process),
             SettingsSection("log", summary: "What is logged, and where.", flags: LogFlags.all),
             SettingsSection(
                 "gateway", summary: "Joins clients and servers by virtual connections; see docs/gateway.md.",
