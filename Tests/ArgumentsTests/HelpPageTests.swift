@@ -76,7 +76,8 @@ import Testing
 
 @Test func `the lines of notes fill the width, and those that are indented stay as they are`() throws {
     let long = (1...25).map { "word\($0)" }
-    let notes = "\(long.prefix(16).joined(separator: " "))\n\(long.dropFirst(16).joined(separator: " "))\n\n    a  b\nend"
+    let (some, more) = (long.prefix(16).joined(separator: " "), long.dropFirst(16).joined(separator: " "))
+    let notes = "\(some)\n\(more)\n\n    a  b\nend"
     let command = Command("tool", summary: "Does it.", notes: notes)
     guard case .help(let text) = try command.parse(["--help"]) else {
         Issue.record("no help")

@@ -5,10 +5,13 @@ import OmniwayMain
 
 /// `omniway load`: asks a server as much as it can answer, or as often as it is told to, and says how that went.
 enum Load {
-    private static let kind = Argument<LoadPlan.Kind>("kind", .choice, help: "What is loaded: echo, udp, gateway or app.")
+    private static let kind = Argument<LoadPlan.Kind>(
+        "kind", .choice, help: "What is loaded: echo, udp, gateway or app.")
     private static let address = Argument(
         "address", .string,
-        help: "Where: host:port, unix:path, or a URL that begins with tcp, udp, tls, ws or wss. An app without is by tcp.")
+        help:
+            "Where: host:port, unix:path, or a URL that begins with tcp, udp, tls, ws or wss. An app without is by tcp."
+    )
     private static let connections = Flag(
         "connections", .integer(1...1_000_000), default: 10, placeholder: "count", help: "Connections at once, in all.")
     private static let inFlight = Flag(

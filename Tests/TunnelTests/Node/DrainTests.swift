@@ -38,7 +38,8 @@ private struct MovingPlace: Dialer {
             _ = try await world.target("10.0.0.5:22")
             let identity = try #require(await client.identity)
             let request = TunnelRuleRequest(
-                listen: "node+tcp://:8001", target: "tcp://10.0.0.5:22", of: identity.tunnel, authCode: identity.authCode)
+                listen: "node+tcp://:8001", target: "tcp://10.0.0.5:22", of: identity.tunnel,
+                authCode: identity.authCode)
             // With a long way the answer is late, and the rule there all the same.
             _ = await world.add(request, by: client)
             world.world.advance(by: .seconds(2))
