@@ -16,8 +16,12 @@ public final class MemoryStore {
     private var timer: TimerID?
     private static let mostLeases = 1 << 20
 
-    /// `capacity` is for keys and values together, in bytes.
-    public init(on loop: Loop, history: RegistryHistory = RegistryHistory(), capacity: Int = 256 << 20) {
+    /// `capacity` is for keys and values together, in bytes. Who watches is told in the same turn, so few changes need
+    /// to be remembered.
+    public init(
+        on loop: Loop, history: RegistryHistory = RegistryHistory(changes: 10_000, bytes: 16 << 20),
+        capacity: Int = 256 << 20
+    ) {
         self.loop = loop
         keyspace = Keyspace(history, capacity: capacity)
     }
