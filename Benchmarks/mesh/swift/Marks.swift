@@ -39,6 +39,8 @@ enum Marks {
     static let bytes = Mark.atMost(1.2)
     // E14
     static let speed = Mark.atLeast(500_000)
+    /// Of so many nodes each event finds another one's memory cold.
+    static let speedOfLarge = Mark.atLeast(250_000)
     static let largeTime = Mark.atMost(60)
     // E15
     static let effects = Mark.atMost(1)

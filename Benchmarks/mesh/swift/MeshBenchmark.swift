@@ -54,7 +54,8 @@ import OmniwayWire
         add("E8", [1000]) { Experiments.e8($0, seed: $1, "half come twice") { $0.duplication = 0.5 } }
         add("E8", [1000]) { Experiments.e8($0, seed: $1, "disorder") { $0.disorder = .milliseconds(200) } }
         add("E9", [100, 300]) { Experiments.e9($0, seed: $1) }
-        add("E10", [10, 100, 300]) { Experiments.e10($0, seed: $1) }
+        // Of ten nodes each run is chance, and costs nothing.
+        add("E10", [10, 100, 300]) { Experiments.e10($0, seed: $1, crashes: $0 < 100 ? 31 : 7) }
         add("E11", [100, 1000]) { Experiments.e11($0, seed: $1) }
         for size in [64, 256, 1000] { add("E12", [100]) { Experiments.e12($0, seed: $1, size: size << 10) } }
         add("E14", [1000] + large) { Experiments.e14($0, seed: $1) }
