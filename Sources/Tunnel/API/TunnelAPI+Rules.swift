@@ -32,7 +32,7 @@ extension TunnelAPI {
             .get, "domain/list/:client",
             { api, caller, exchange, done throws(TunnelRefusal) in
                 let owner = try Self.own(caller, exchange)
-                let mine = (api.node.rules[owner.client] ?? [:]).values.sorted { $0.name < $1.name }
+                let mine = (api.node.rules[owner.client]?.all ?? []).sorted { $0.name < $1.name }
                 done(.success(.array(mine.compactMap { Self.domain($0) })))
             }, in: &routes)
         on(
@@ -105,7 +105,7 @@ extension TunnelAPI {
             switch result {
             case .failure(let error): done(.failure(TunnelRefusal(error)))
             case .success(let listing):
-                var all = Array((node.rules[owner.client] ?? [:]).values)
+                var all = node.rules[owner.client]?.all ?? []
                 for entry in listing.entries {
                     guard let name = entry.key.after(prefix)?.text, let cut = name.range(of: "=>"),
                         let rule = node.rules[String(name[..<cut.lowerBound])]?[String(name[cut.upperBound...])],

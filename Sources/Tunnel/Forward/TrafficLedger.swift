@@ -96,7 +96,7 @@ final class TrafficLedger: TimerTarget {
     private func ended(_ owner: String, _ key: RegistryBytes, failed: Bool) {
         busy.remove(owner)
         if failed { return Log.shared.warning("traffic is not written down yet", ["key": key.text]) }
-        for rule in (node?.rules[owner] ?? [:]).values where !admits(rule) { node?.transfers.breakOff(rule.name) }
+        for rule in node?.rules[owner]?.all ?? [] where !admits(rule) { node?.transfers.breakOff(rule.name) }
     }
 
     // MARK: Values

@@ -53,7 +53,7 @@ final class PublicPorts {
     private var wanted: [Place: TunnelRule] {
         var wanted: [Place: TunnelRule] = [:]
         for (owner, rules) in node.rules {
-            for rule in rules.values {
+            for rule in rules.all {
                 guard case .port(let kind, let name, let port) = rule.listenAddress, port > 0,
                     name.isEmpty ? node.sessions[owner] != nil : name == node.id,
                     node.settings.allowPorts.contains(where: { $0.contains(port) })
@@ -68,7 +68,7 @@ final class PublicPorts {
     }
 
     private func open(_ place: Place, _ rule: TunnelRule) {
-        let (owner, address, settings) = (rule.owner, rule.listenAddress.text, node.settings)
+        let (owner, address, settings) = (rule.owner, rule.listenAddress, node.settings)
         let at = settings.publicHost.with(port: place.port)
         let acceptor = place.isDatagrams ? settings.listenDatagrams(at) : settings.listen(at)
         failures[place] = nil

@@ -69,7 +69,7 @@ extension TunnelNode {
         switch (request.key, caller.standing) {
         case (Path.listenIn, .client(let session)):
             let text = (try? MemberReader(request.body).text("ListenAddr")) ?? ""
-            guard let address = TunnelAddress(text), let rule = rules[session.client]?[address.text],
+            guard let address = TunnelAddress(text), let rule = rules[session.client]?[address],
                 rule.listener == session.client, address.keepsMessages == stream.traits.keepsMessages
             else { return stream.close(.unwanted.with("there is no such rule")) }
             stream.setPeer(SocketAddress(request.headers["VisitorAddr"] ?? "") ?? .none)

@@ -176,7 +176,7 @@ final class Transfers {
             waiting -= 1
             failed.add(1)
         }
-        let isThere = node.rules[transfer.rule.owner]?[transfer.rule.listenAddress.text] != nil
+        let isThere = node.rules[transfer.rule.owner]?[transfer.rule.listenAddress] != nil
         if isThere { ended[name, default: TunnelTraffic()].add(transfer) }
     }
 }

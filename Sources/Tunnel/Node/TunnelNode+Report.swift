@@ -44,7 +44,7 @@ extension TunnelNode {
 
     /// All rules of the registry, by name.
     public var allRules: [TunnelRule] {
-        rules.values.flatMap { $0.values }.sorted { $0.name < $1.name }
+        rules.values.flatMap(\.all).sorted { $0.name < $1.name }
     }
 
     /// Ends a client's connections; it stays away for a while. False when it is not here.

@@ -8,7 +8,7 @@ extension TunnelNode {
     func addRuleRoutes() {
         routes.twoWay(Path.list) { [weak self] _, invoker, answer in
             guard let self, let session = (invoker.attachment as? NodeCaller)?.session else { return }
-            let mine = (rules[session.client] ?? [:]).values.filter { $0.listener == session.client }
+            let mine = (rules[session.client]?.all ?? []).filter { $0.listener == session.client }
             answer.succeed(JSON.array(mine.sorted { $0.name < $1.name }.map(\.shown)).text)
         }
         routes.twoWay(Path.ruleAdd) { [weak self] request, invoker, answer in
@@ -108,7 +108,7 @@ extension TunnelNode {
         guard request.targetTunnel.isTunnelNumber else {
             throw TunnelRefusal(.failed, "targetTunnelId is the number of a tunnel, 8 digits")
         }
-        let mine = rules[session.client] ?? [:]
+        let mine = rules[session.client] ?? OwnedRules()
         let isGiven = request.listenAddress.isEmpty && settings.domain.isDomain
         guard let listen = isGiven ? TunnelAddress.domain("") : TunnelAddress(request.listenAddress) else {
             throw TunnelRefusal(.failed, "listenAddr is no address where a rule could listen; see docs/tunnel.md")
@@ -135,7 +135,7 @@ extension TunnelNode {
         guard request.limits.sources.allSatisfy({ AddressRange($0) != nil }) else {
             throw TunnelRefusal(.failed, "allowSources has something that is no address and no range")
         }
-        guard mine.count < settings.rules || mine[listen.text] != nil else {
+        guard mine.count < settings.rules || mine[listen] != nil else {
             throw TunnelRefusal(.tooMany, "\(settings.rules) rules are there; delete one")
         }
         return (listen, target)
@@ -155,7 +155,7 @@ extension TunnelNode {
                 "c\(Int.random(in: 100_000...999_998, using: &loop.random)).\(settings.domain)")
         case .port, .domain, .client, .unix: return book.put(rule, whileUnchanged: tunnel, done)
         }
-        let isMine = rules[rule.owner]?[chosen.listenAddress.text] != nil
+        let isMine = rules[rule.owner]?[chosen.listenAddress] != nil
         let next = { [weak self] (refusal: TunnelRefusal) in
             guard let self, attempt < 32 else { return done(.failure(refusal)) }
             put(rule, tunnel, attempt: attempt + 1, done)
@@ -173,10 +173,10 @@ extension TunnelNode {
         let old = change.previous.flatMap { Self.rule($0) }
         let new = change.entry.flatMap { Self.rule($0) }
         if let old {
-            rules[old.owner]?[old.listenAddress.text] = nil
+            rules[old.owner]?.remove(old.listenAddress)
             if rules[old.owner]?.isEmpty ?? false { rules[old.owner] = nil }
         }
-        if let new { rules[new.owner, default: [:]][new.listenAddress.text] = new }
+        if let new { rules[new.owner, default: OwnedRules()].put(new) }
         if let old, old.target != new?.target || old.targetAddress != new?.targetAddress { transfers.end(old.name) }
         if let new, let invoker = sessions[new.listener]?.peer.invoker {
             push(Path.listenAdd, new.shown.text, to: invoker)

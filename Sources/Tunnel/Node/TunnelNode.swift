@@ -26,7 +26,7 @@ public final class TunnelNode: LinkIntake {
     var registrations: RateTable
     var wrongCodes: RateTable
     /// By owner and address, as the registry has them.
-    var rules: [String: [String: TunnelRule]] = [:]
+    var rules: [String: OwnedRules] = [:]
     private(set) lazy var transfers = Transfers(at: self)
     private(set) lazy var ports = PublicPorts(at: self)
     private(set) lazy var links = NodeLinks(at: self)

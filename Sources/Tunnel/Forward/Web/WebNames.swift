@@ -24,7 +24,7 @@ final class WebNames {
         }
     }
 
-    func rule(for name: String) -> TunnelRule? { owners[name]?.first.flatMap { node.rules[$0]?[name] } }
+    func rule(for name: String) -> TunnelRule? { owners[name]?.first.flatMap { node.rules[$0]?[.domain(name)] } }
 
     func close() {
         for way in exchange(&ways, with: [:]).values { way.close() }
