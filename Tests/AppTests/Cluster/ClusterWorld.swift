@@ -37,16 +37,18 @@ struct ClusterWorld {
         return ClusterServerUnderTest(world: world, app: app, players: players)
     }
 
-    /// A call while the simulated loops run.
+    /// A call while the simulated loops run. With `step` so much time passes again and again until it is done.
     @discardableResult
-    func run<R: Sendable>(_ body: @escaping @Sendable () async throws -> R) async throws -> R {
+    func run<R: Sendable>(
+        step: Duration = .zero, _ body: @escaping @Sendable () async throws -> R
+    ) async throws -> R {
         let isDone = Atomic<Bool>(false)
         async let result = {
             defer { isDone.store(true, ordering: .releasing) }
             return try await body()
         }()
         while !isDone.load(ordering: .acquiring) {
-            world.settle()
+            if step > .zero { world.advance(by: step) } else { world.settle() }
             await Task.yield()
         }
         return try await result
