@@ -170,16 +170,20 @@ final class MuxStream: LinkDriver {
         if isFlow { return sendDatagram(bytes, over: connection, for: link) }
         let most = exchange(&turn, with: 0)
         if most == 0, isWaiting || connection.isBusy && !link.isLeaving {
-            if connection.credit(of: slot) > 0 { connection.wait(self, queued: bytes.byteCount) }
+            waits(bytes.byteCount, for: link)
             return 0
         }
         let sent = connection.send(bytes, of: slot, most: most == 0 ? .max : most)
-        let left = bytes.byteCount - sent
-        if self.connection != nil {
-            let credit = connection.credit(of: slot)
-            if credit == 0 { link.hasNoRoom() } else if left > 0 { connection.wait(self, queued: left) }
-        }
+        waits(bytes.byteCount - sent, for: link)
         return sent
+    }
+
+    /// So much is left, for the next turn or for credit. Whoever feeds the link waits meanwhile.
+    private func waits(_ count: Int, for link: Link) {
+        guard let connection else { return }
+        let hasCredit = connection.credit(of: slot) > 0
+        if count > 0, hasCredit { connection.wait(self, queued: count) }
+        if count > 0 || !hasCredit { link.hasNoRoom() }
     }
 
     func room(for link: Link) -> Int {
