@@ -64,7 +64,7 @@ extension Link {
     /// Bytes of a stream that would not wait here. Who feeds the link reads no more at a time.
     public var room: Int { state == .open ? max(0, driver.room(for: self) - queued) : .max }
 
-    /// For drivers: there is no room, though all was taken so far. `sendable` tells of more.
+    /// For drivers: there is no room, whatever of the last bytes was taken. `sendable` tells of more.
     public func hasNoRoom() {
         guard state == .open else { return }
         slot.payload.block(limits)

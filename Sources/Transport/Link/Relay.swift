@@ -86,8 +86,8 @@ private final class RelayEnd: LinkHandler {
 
     func receive(_ bytes: RawSpan, endOfMessage: Bool, from link: Link) -> Int {
         received &+= UInt64(bytes.byteCount)
-        if link.keepsMessages { other.outgoingKind = link.incomingKind }
         if link.keepsMessages {
+            other.outgoingKind = link.incomingKind
             other.write(bytes, endOfMessage: endOfMessage)
         } else {
             other.pass(RawSpan(), bytes)
