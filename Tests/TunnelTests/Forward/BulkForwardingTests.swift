@@ -51,11 +51,7 @@ import Testing
         let scene = try await ForwardScene(
             "tcp://127.0.0.1:2222", to: "tcp://10.0.0.5:22", nodes: 2, listenerAt: listener, targetAt: target
         ) {
-            let dial = $0.dialNode
-            $0.dialNode = {
-                dialled.withLock { $0 += 1 }
-                return dial($0)
-            }
+            count(dialled, of: &$0)
         } rule: {
             $0.options.isBulk = true
         }
@@ -74,6 +70,15 @@ import Testing
         for node in scene.world.nodes { #expect(await node.run { _, node in node.transferCount } == 0) }
     }
 
+    /// How often nodes dial each other.
+    private func count(_ dialled: Lock<Int>, of settings: inout TunnelNodeSettings) {
+        let dial = settings.dialNode
+        settings.dialNode = {
+            dialled.withLock { $0 += 1 }
+            return dial($0)
+        }
+    }
+
     @Test(arguments: 0..<8)
     func `wherever owner, target and port of a bulk rule are, its visitors meet the target alone`(placement: Int)
         async throws
@@ -84,11 +89,7 @@ import Testing
             "node+tcp://\(TunnelWorld.ids[node]):8003", to: "tcp://10.0.0.5:22", nodes: 2, listenerAt: owner,
             targetAt: target
         ) {
-            let dial = $0.dialNode
-            $0.dialNode = {
-                dialled.withLock { $0 += 1 }
-                return dial($0)
-            }
+            count(dialled, of: &$0)
         } rule: {
             $0.options.isBulk = true
         }
